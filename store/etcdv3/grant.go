@@ -1,0 +1,113 @@
+package etcdv3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// shortQueue is up to how many entries etcd is asked to look at to see that one
+// of them is the head.
+const shortQueue = 16
+
+// Grant implements store.Store.
+//
+// The transaction checks that the entry is what it was (its mod revision, which
+// implies its create revision) and that nobody stands before it (I1, I3). In a
+// short queue that is checked outright: no entry of the queue was created
+// earlier. In a long one, where that would cost etcd a look at every entry for
+// every grant, the entry that it followed must be gone: new entries only come in
+// behind, so the mirror that saw it become the head can only have become truer.
+func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead store.Ahead, ttl time.Duration) (store.Entry, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return e, err
+	}
+	defer cancel()
+	q, want := s.queue(key), seconds(ttl)
+	for {
+		var failure error
+		e, failure = s.grant(ctx, q, e, ahead, want)
+		if !errors.Is(failure, errAgain) {
+			if failure != nil {
+				failure = fmt.Errorf("granting: %w", failure)
+			}
+			return e, failure
+		}
+		// Something was not as expected: what is there now?
+		now, err := s.find(ctx, q, store.Target{Index: e.Index, Hint: &e})
+		if err != nil {
+			return e, fmt.Errorf("granting: %w", err)
+		}
+		if refOf(now).rev == refOf(e).rev && !now.Held && !leaseNotFound(failure) {
+			return e, fmt.Errorf("granting: %w", store.ErrNotHead)
+		}
+		e = now
+	}
+}
+
+// grant is one round, from what e is known to be.
+func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.Ahead, ttl int64) (store.Entry, error) {
+	r := refOf(e)
+	if r.rev == 0 {
+		return e, errAgain
+	}
+	if e.Held && contains(r.rec.Claims, s.id) {
+		got, err := s.setTTL(ctx, q, e, max(ttl, r.rec.TTL))
+		if errors.Is(err, store.ErrNotFound) && refOf(got).rev == r.rev && r.rec.TTL < ttl {
+			return got, errAgain // somebody else has changed it meanwhile
+		}
+		return got, err
+	}
+
+	ttl = max(ttl, r.rec.TTL)
+	l, fresh := lease{id: r.lease, ttl: ttl}, !e.Held || ttl != r.rec.TTL
+	if fresh {
+		var err error
+		if l, err = s.leases.take(ctx, ttl); err != nil {
+			return e, err
+		}
+	}
+	var when []clientv3.Cmp
+	if !e.Held {
+		when = s.isHead(q, e, ahead)
+	}
+	granted, err := s.swap(ctx, q, e, r.rec.heldBy(s.id, ttl), l.id, when...)
+	s.settleLeases(err, r, l, fresh)
+	if err != nil {
+		return e, err
+	}
+	s.shared.forget(q.entry(e.Name), 0)
+	if r.rec.Shared {
+		s.leases.discard(r.lease)
+	}
+	left, err := s.leases.renew(ctx, l.id)
+	if err != nil {
+		return granted, err
+	}
+	if left == 0 {
+		return granted, store.ErrNotFound
+	}
+	granted.Left = time.Duration(left) * time.Second
+	return granted, nil
+}
+
+// isHead are the conditions that e is the head of its queue.
+func (s *Store) isHead(q queue, e store.Entry, ahead store.Ahead) []clientv3.Cmp {
+	if ahead.Waiting < shortQueue {
+		return []clientv3.Cmp{
+			clientv3.Compare(clientv3.CreateRevision(q.prefix), ">", int64(e.Index)-1).WithRange(q.end),
+		}
+	}
+	if ahead.Name != "" {
+		return []clientv3.Cmp{
+			clientv3.Compare(clientv3.CreateRevision(q.entry(ahead.Name)), "!=", int64(ahead.Index)),
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package etcdv3
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// A holder's entry hangs on a lease with the client's TTL. Granting and revoking
+// a lease costs a commit each, so a lease whose entry has been released is kept
+// for the next holder with that TTL. Whoever deletes an entry owns its lease.
+
+const (
+	idleLease     = 5 * time.Second // after which a pooled lease is revoked
+	maxIdleLeases = 1024
+)
+
+// lease is a lease that holds, or held, a holder's entry.
+type lease struct {
+	id    clientv3.LeaseID
+	ttl   int64     // seconds, as asked for
+	until time.Time // it lives at least so long
+	since time.Time // it has been in the pool
+}
+
+// fresh says that a lease lives long enough to be put under an entry and
+// renewed then.
+func (l lease) fresh(now time.Time) bool {
+	return l.until.Sub(now) >= time.Duration(l.ttl)*time.Second/2
+}
+
+// leases is the pool.
+type leases struct {
+	client     clientv3.Lease
+	keepalives *keepalives
+
+	mu   sync.Mutex
+	idle map[int64][]lease // by ttl; the last one was used last
+
+	// until has the leases that this gateway has renewed or granted and that may
+	// come back to it: what it knows of how long they live.
+	until map[clientv3.LeaseID]time.Time
+
+	idleCount int
+	unwanted  []clientv3.LeaseID // to be revoked
+}
+
+func newLeases(client clientv3.Lease, k *keepalives) *leases {
+	return &leases{
+		client:     client,
+		keepalives: k,
+		idle:       make(map[int64][]lease),
+		until:      make(map[clientv3.LeaseID]time.Time),
+	}
+}
+
+// take returns a lease of ttl seconds that nothing hangs on. The caller puts it
+// back if it does not use it; what hangs on it does not have the whole TTL until
+// renew has been called.
+func (p *leases) take(ctx context.Context, ttl int64) (lease, error) {
+	now := time.Now()
+	p.mu.Lock()
+	for list := p.idle[ttl]; len(list) > 0; list = p.idle[ttl] {
+		l := list[len(list)-1]
+		p.idle[ttl] = list[:len(list)-1]
+		p.idleCount--
+		if l.fresh(now) {
+			p.mu.Unlock()
+			return l, nil
+		}
+		p.unwanted = append(p.unwanted, l.id)
+	}
+	p.mu.Unlock()
+
+	resp, err := write(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
+		return p.client.Grant(ctx, ttl)
+	})
+	if err != nil {
+		return lease{}, nothingWritten(err)
+	}
+	l := lease{id: resp.ID, ttl: ttl, until: now.Add(time.Duration(ttl) * time.Second)}
+	p.learn(l.id, l.until)
+	return l, nil
+}
+
+// put gives back a lease that nothing hangs on any more and that no write in
+// flight names.
+func (p *leases) put(id clientv3.LeaseID, ttl int64) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := lease{id: id, ttl: ttl, until: p.until[id], since: now}
+	if !l.fresh(now) || p.idleCount >= maxIdleLeases {
+		delete(p.until, id)
+		p.unwanted = append(p.unwanted, id)
+		return
+	}
+	p.idle[ttl] = append(p.idle[ttl], l)
+	p.idleCount++
+}
+
+// discard has a lease revoked, and with it whatever may yet be put on it.
+func (p *leases) discard(id clientv3.LeaseID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.until, id)
+	p.unwanted = append(p.unwanted, id)
+}
+
+// renew restarts the lease's time to live and returns it, in seconds; 0 if etcd
+// has no such lease any more, nor what hung on it.
+func (p *leases) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) {
+	sent := time.Now()
+	ttl, err := p.keepalives.renew(ctx, id)
+	for err != nil && pause(ctx, retryPause) {
+		sent = time.Now()
+		ttl, err = p.keepalives.renew(ctx, id)
+	}
+	if err == nil && ttl > 0 {
+		p.learn(id, sent.Add(time.Duration(ttl)*time.Second))
+	}
+	return ttl, err
+}
+
+func (p *leases) learn(id clientv3.LeaseID, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until[id] = until
+}
+
+// tidy forgets what has expired, and revokes what has been idle for long or is
+// unwanted. A revocation that fails is tried again the next time, as long as the
+// lease may live.
+func (p *leases) tidy(ctx context.Context, all bool) {
+	now := time.Now()
+	p.mu.Lock()
+	for ttl, list := range p.idle {
+		kept := list[:0]
+		for _, l := range list {
+			if all || now.Sub(l.since) > idleLease || !l.fresh(now) {
+				p.unwanted = append(p.unwanted, l.id)
+				delete(p.until, l.id)
+				p.idleCount--
+			} else {
+				kept = append(kept, l)
+			}
+		}
+		if len(kept) == 0 {
+			delete(p.idle, ttl)
+		} else {
+			p.idle[ttl] = kept
+		}
+	}
+	for id, until := range p.until {
+		if now.After(until) {
+			delete(p.until, id)
+		}
+	}
+	unwanted := p.unwanted
+	p.unwanted = nil
+	p.mu.Unlock()
+
+	for i, id := range unwanted {
+		if _, err := p.client.Revoke(ctx, id); err != nil && !leaseNotFound(err) {
+			p.mu.Lock()
+			p.unwanted = append(p.unwanted, unwanted[i:]...)
+			p.mu.Unlock()
+			return
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package etcdv3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// page is how many entries are read at once, so that no answer is very large.
+const page = 1000
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listing, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return store.Listing{}, err
+	}
+	defer cancel()
+	q := s.queue(key)
+	if limit > 0 && limit <= page {
+		resp, err := s.get(ctx, q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(int64(limit)),
+			clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+		if err != nil {
+			return store.Listing{}, fmt.Errorf("listing: %w", err)
+		}
+		return q.listing(resp.Header.Revision, resp.Kvs), nil
+	}
+
+	var kvs []*mvccpb.KeyValue
+	var revision int64
+	for from, more := q.prefix, true; more; {
+		resp, err := s.get(ctx, from, clientv3.WithRange(q.end), clientv3.WithLimit(page), clientv3.WithRev(revision))
+		if err != nil {
+			return store.Listing{}, fmt.Errorf("listing: %w", err)
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision
+		}
+		kvs = append(kvs, resp.Kvs...)
+		if more = resp.More; more {
+			from = string(kvs[len(kvs)-1].Key) + "\x00"
+		}
+	}
+	l := q.listing(revision, kvs)
+	if limit > 0 && len(l.Entries) > limit {
+		l.Entries = l.Entries[:limit]
+	}
+	return l, nil
+}
+
+func (q queue) listing(revision int64, kvs []*mvccpb.KeyValue) store.Listing {
+	l := store.Listing{Revision: uint64(revision), Entries: make([]store.Entry, 0, len(kvs))}
+	for _, kv := range kvs {
+		l.Entries = append(l.Entries, q.decode(kv))
+	}
+	slices.SortFunc(l.Entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+	return l
+}
+
+// Left implements store.Store.
+func (s *Store) Left(ctx context.Context, _ store.Key, e store.Entry) (time.Duration, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer cancel()
+	left, err := s.timeToLive(ctx, refOf(e).lease)
+	return time.Duration(max(left, 0)) * time.Second, err
+}
+
+// timeToLive is what is left of a lease, in seconds; -1 if it is gone.
+func (s *Store) timeToLive(ctx context.Context, id clientv3.LeaseID) (int64, error) {
+	resp, err := read(ctx, func(ctx context.Context) (*clientv3.LeaseTimeToLiveResponse, error) {
+		return s.client.TimeToLive(ctx, id)
+	})
+	if leaseNotFound(err) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading a lease: %w", err)
+	}
+	return resp.TTL, nil
+}
+
+// Watch implements store.Store. All watches of a gateway share one stream.
+func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply func(uint64, []store.Event)) error {
+	if s.closed.Load() {
+		return store.ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	unhook := context.AfterFunc(s.ctx, cancel)
+	defer unhook()
+
+	q := s.queue(key)
+	// A member without a leader would keep silent.
+	changes := s.client.Watch(clientv3.WithRequireLeader(ctx), q.prefix, clientv3.WithRange(q.end), clientv3.WithRev(int64(after)+1))
+	for resp := range changes {
+		if err := resp.Err(); err != nil {
+			if errors.Is(err, rpctypes.ErrCompacted) {
+				err = store.ErrCompacted
+			}
+			return fmt.Errorf("watching: %w", err)
+		}
+		s.seen(resp.Header.Revision)
+		for events := resp.Events; len(events) > 0; {
+			rev := events[0].Kv.ModRevision
+			n := slices.IndexFunc(events, func(e *clientv3.Event) bool { return e.Kv.ModRevision != rev })
+			if n < 0 {
+				n = len(events)
+			}
+			apply(uint64(rev), s.events(q, events[:n]))
+			events = events[n:]
+		}
+	}
+	if ctx.Err() != nil {
+		if s.closed.Load() {
+			return store.ErrClosed
+		}
+		return nil
+	}
+	return fmt.Errorf("watching: %w: the stream ended", store.ErrUnavailable)
+}
+
+func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {
+	events := make([]store.Event, len(changes))
+	for i, c := range changes {
+		events[i] = store.Event{Revision: uint64(c.Kv.ModRevision)}
+		if c.Type == clientv3.EventTypeDelete {
+			events[i].Deleted = true
+			events[i].Entry.Name = q.name(string(c.Kv.Key))
+			s.shared.forget(string(c.Kv.Key), 0)
+			continue
+		}
+		events[i].Entry = q.decode(c.Kv)
+		s.noteShared(string(c.Kv.Key), refOf(events[i].Entry))
+	}
+	return events
+}
+
+// noteShared keeps alive the lease of an entry that another gateway has joined.
+func (s *Store) noteShared(entryKey string, r *ref) {
+	if r.rec.Shared && contains(r.rec.Waiting, s.id) {
+		s.shared.keep(entryKey, r.lease)
+	} else if r.rec.held() {
+		s.shared.forget(entryKey, 0)
+	}
+}

@@ -1,0 +1,161 @@
+package etcdv3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// A gateway's waiting entries hang on the lease of its session, so that they die
+// with it (I4). The session has a key, which does two more things: other
+// gateways see by it whether this one is alive, and its mod revision, the
+// session's epoch, fences off writes whose outcome is unknown (I10). Every write
+// that makes or joins an entry is conditional on the epoch; once the epoch has
+// been changed, a write that was sent before can't take effect any more.
+
+type session struct {
+	lease clientv3.LeaseID
+	epoch atomic.Int64
+	ended atomic.Bool // etcd says that the lease is gone
+}
+
+// sessionTTL is how long a gateway's entries outlive it, in seconds.
+const sessionTTL = 10
+
+const keepalivePeriod = sessionTTL * time.Second / 4
+
+// open returns the session, after making one where there is none or the last
+// one has expired.
+func (s *Store) open(ctx context.Context) (*session, error) {
+	if ss := s.session.Load(); ss != nil && !ss.ended.Load() {
+		return ss, nil
+	}
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: opening a session: %w", store.ErrUnavailable, ctx.Err())
+	}
+	if ss := s.session.Load(); ss != nil && !ss.ended.Load() {
+		return ss, nil
+	}
+
+	grant, err := write(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
+		return s.client.Grant(ctx, sessionTTL)
+	})
+	if err != nil {
+		return nil, nothingWritten(fmt.Errorf("opening a session: %w", err))
+	}
+	ss := &session{lease: grant.ID}
+	epoch, err := s.newEpoch(ctx, ss)
+	if err != nil {
+		s.leases.discard(grant.ID)
+		return nil, nothingWritten(fmt.Errorf("opening a session: %w", err))
+	}
+	ss.epoch.Store(epoch)
+	s.session.Store(ss)
+	s.logger.Debug("session opened", zap.Int64("lease", int64(ss.lease)))
+	return ss, nil
+}
+
+// newEpoch writes the session's key, and so ends the epoch before.
+func (s *Store) newEpoch(ctx context.Context, ss *session) (int64, error) {
+	resp, err := write(ctx, func(ctx context.Context) (*clientv3.PutResponse, error) {
+		return s.client.Put(ctx, s.self, time.Now().UTC().Format(time.RFC3339), clientv3.WithLease(ss.lease))
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.seen(resp.Header.Revision)
+	return resp.Header.Revision, nil
+}
+
+// inEpoch is the condition of every write that makes or joins an entry.
+func (s *Store) inEpoch(epoch int64) clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(s.self), "=", epoch)
+}
+
+// fence makes sure that no write of an epoch that began before the call can take
+// effect any more.
+func (s *Store) fence(ctx context.Context) error {
+	ss := s.session.Load()
+	if ss == nil {
+		return nil // nothing has ever been written
+	}
+	epoch, err := s.newEpoch(ctx, ss)
+	switch {
+	case leaseNotFound(err):
+		// The session's key is gone with its lease, and no epoch holds.
+		ss.ended.Store(true)
+		return nil
+	case err != nil:
+		return err
+	}
+	ss.advance(epoch)
+	return nil
+}
+
+// advance notes a newer epoch.
+func (ss *session) advance(epoch int64) {
+	for {
+		old := ss.epoch.Load()
+		if epoch <= old || ss.epoch.CompareAndSwap(old, epoch) {
+			return
+		}
+	}
+}
+
+// observe learns from the session's key, as a failed transaction found it, what
+// has become of the session. epoch is the one that the transaction was
+// conditional on; stale says that it was no longer in force, so that the
+// transaction should be tried again.
+func (s *Store) observe(ss *session, epoch int64, key *clientv3.GetResponse) (stale bool) {
+	if len(key.Kvs) == 0 || clientv3.LeaseID(key.Kvs[0].Lease) != ss.lease {
+		ss.ended.Store(true)
+		return true
+	}
+	ss.advance(key.Kvs[0].ModRevision)
+	return key.Kvs[0].ModRevision != epoch
+}
+
+// keepAlive renews the session's lease, and those of the shared entries that
+// this gateway waits for, until ctx ends. It does not give up while etcd is
+// away: whether the session has expired is etcd's to say, and entries that
+// survived keep their places (I5).
+func (s *Store) keepAlive(ctx context.Context) {
+	for wait := keepalivePeriod; pause(ctx, wait); {
+		wait = keepalivePeriod
+		attempt, cancel := context.WithTimeout(ctx, keepalivePeriod)
+		if ss := s.session.Load(); ss != nil && !ss.ended.Load() {
+			switch ttl, err := s.keepalives.renew(attempt, ss.lease); {
+			case err != nil:
+				wait = retryPause * 5
+			case ttl == 0:
+				ss.ended.Store(true)
+				s.logger.Warn("session expired: its waiting requests queue again")
+			}
+		}
+		for _, sh := range s.shared.all() {
+			if ttl, err := s.keepalives.renew(attempt, sh.lease); err == nil && ttl == 0 {
+				s.shared.forget(sh.key, sh.lease)
+			}
+		}
+		cancel()
+	}
+}
+
+// nothingWritten turns the failure of a write that by itself means nothing into
+// the failure of what it was for.
+func nothingWritten(err error) error {
+	if errors.Is(err, store.ErrUnknown) {
+		return fmt.Errorf("%w: %v", store.ErrUnavailable, err)
+	}
+	return err
+}

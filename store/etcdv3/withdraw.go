@@ -1,0 +1,125 @@
+package etcdv3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// Withdraw implements store.Store.
+func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) error {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if e.Index == 0 {
+		if err := s.fence(ctx); err != nil {
+			return fmt.Errorf("withdrawing: %w", err)
+		}
+	}
+	if err := s.withdraw(ctx, s.queue(key).entry(e.Name), e); err != nil {
+		return fmt.Errorf("withdrawing: %w", err)
+	}
+	return nil
+}
+
+// withdraw removes this gateway from the entry at entryKey. If e has an index,
+// it is that entry or none; if e is known to the store, that is tried first.
+func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) error {
+	q := queue{} // names are not needed here: the key is the name
+	known := refOf(e).rev != 0
+	e.Name = entryKey
+	for {
+		if !known {
+			resp, err := s.get(ctx, entryKey)
+			if err != nil {
+				return err
+			}
+			if len(resp.Kvs) == 0 || (e.Index != 0 && uint64(resp.Kvs[0].CreateRevision) != e.Index) {
+				s.shared.forget(entryKey, 0)
+				return nil
+			}
+			e = q.decode(resp.Kvs[0])
+		}
+		err := s.leave(ctx, q, e)
+		if !errors.Is(err, errAgain) {
+			if err == nil {
+				s.shared.forget(entryKey, 0)
+			}
+			return err
+		}
+		known = false
+	}
+}
+
+// leave is one round of withdraw, from what e is known to be.
+func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
+	r := refOf(e)
+	rec := r.rec.leftBy(s.id)
+	if len(rec.Waiting) == len(r.rec.Waiting) && len(rec.Claims) == len(r.rec.Claims) {
+		return nil // no party to it
+	}
+	if len(rec.Claims) == 0 && len(rec.Waiting) > 0 {
+		var err error
+		if rec.Waiting, err = s.alive(ctx, rec.Waiting); err != nil {
+			return err
+		}
+	}
+	if !rec.abandoned() {
+		_, err := s.swap(ctx, q, e, rec, r.lease)
+		return err
+	}
+	resp, err := s.commit(ctx, txn{
+		when: []clientv3.Cmp{s.unchanged(q, e)},
+		then: []clientv3.Op{clientv3.OpDelete(q.entry(e.Name))},
+	})
+	switch {
+	case err != nil:
+		return err
+	case !resp.Succeeded:
+		return errAgain
+	}
+	s.freeLease(r)
+	return nil
+}
+
+// freeLease takes over the lease of an entry that has been deleted.
+func (s *Store) freeLease(r *ref) {
+	switch {
+	case r.rec.held():
+		s.leases.put(r.lease, r.rec.TTL)
+	case r.rec.Shared:
+		s.leases.discard(r.lease)
+	}
+}
+
+// alive returns those gateways whose sessions are.
+func (s *Store) alive(ctx context.Context, gateways []string) ([]string, error) {
+	var alive []string
+	for _, id := range gateways {
+		resp, err := s.get(ctx, s.gatewayKey(id), clientv3.WithKeysOnly())
+		if err != nil {
+			return nil, err
+		}
+		if len(resp.Kvs) > 0 {
+			alive = append(alive, id)
+		}
+	}
+	return alive, nil
+}
+
+// Expired implements store.Store: an entry and its lease go together.
+func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer cancel()
+	left, err := s.timeToLive(ctx, refOf(e).lease)
+	return left <= 0 && err == nil, err
+}

@@ -1,0 +1,134 @@
+package etcdv3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// unchanged is the condition that e is as its ref says.
+func (s *Store) unchanged(q queue, e store.Entry) clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(q.entry(e.Name)), "=", refOf(e).rev)
+}
+
+// swap puts rec and lease in the place of what e is known to be. errAgain: it is
+// no longer that, or another of the conditions does not hold, or (then the error
+// is also ErrLeaseNotFound) the lease has gone.
+func (s *Store) swap(ctx context.Context, q queue, e store.Entry, rec record, id clientv3.LeaseID, when ...clientv3.Cmp) (store.Entry, error) {
+	resp, err := s.commit(ctx, txn{
+		when: append(when, s.unchanged(q, e)),
+		then: []clientv3.Op{clientv3.OpPut(q.entry(e.Name), rec.encode(e.Value), clientv3.WithLease(id))},
+	})
+	switch {
+	case leaseNotFound(err):
+		return e, fmt.Errorf("%w: %w", errAgain, rpctypes.ErrLeaseNotFound)
+	case err != nil:
+		return e, err
+	case !resp.Succeeded:
+		return e, errAgain
+	}
+	return changed(e, rec, resp.Header.Revision, id), nil
+}
+
+// settleLeases decides about leases after a swap from what old says to l, which
+// is fresh if it was taken from the pool for it.
+func (s *Store) settleLeases(err error, old *ref, l lease, fresh bool) {
+	switch {
+	case !fresh:
+	case err == nil && old.rec.held():
+		s.leases.put(old.lease, old.rec.TTL)
+	case err == nil:
+	case errors.Is(err, store.ErrUnknown):
+		// An entry may hang on it. It runs out by itself.
+	case leaseNotFound(err):
+		s.leases.discard(l.id)
+	default:
+		s.leases.put(l.id, l.ttl)
+	}
+}
+
+// setTTL makes the TTL of the held entry e start anew, at ttl seconds. Where
+// that is what it was, it costs no commit. ErrNotFound: e has gone, or changed.
+func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
+	r := refOf(e)
+	if r.rec.TTL != ttl {
+		l, err := s.leases.take(ctx, ttl)
+		if err != nil {
+			return e, err
+		}
+		rec := r.rec
+		rec.TTL = ttl
+		e, err = s.swap(ctx, q, e, rec, l.id)
+		s.settleLeases(err, r, l, true)
+		if errors.Is(err, errAgain) {
+			return e, store.ErrNotFound
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+	left, err := s.leases.renew(ctx, refOf(e).lease)
+	if err != nil {
+		return e, err
+	}
+	if left == 0 {
+		return e, store.ErrNotFound
+	}
+	e.Left = time.Duration(left) * time.Second
+	return e, nil
+}
+
+// find reads the entry that t means.
+func (s *Store) find(ctx context.Context, q queue, t store.Target) (store.Entry, error) {
+	var resp *clientv3.GetResponse
+	var err error
+	if name, ok := targetName(t); ok {
+		resp, err = s.get(ctx, q.entry(name))
+	} else {
+		resp, err = s.get(ctx, q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(1),
+			clientv3.WithMinCreateRev(int64(t.Index)), clientv3.WithMaxCreateRev(int64(t.Index)))
+	}
+	if err != nil {
+		return store.Entry{}, err
+	}
+	if len(resp.Kvs) == 0 || (t.Index != 0 && resp.Kvs[0].CreateRevision != int64(t.Index)) {
+		return store.Entry{}, store.ErrNotFound
+	}
+	return q.decode(resp.Kvs[0]), nil
+}
+
+// Renew implements store.Store.
+func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl time.Duration) (store.Entry, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	defer cancel()
+	q := s.queue(key)
+	for {
+		e, err := s.find(ctx, q, t)
+		if err == nil && !e.Held {
+			err = store.ErrNotHeld
+		}
+		if err != nil {
+			return e, fmt.Errorf("renewing: %w", err)
+		}
+		renewed, err := s.setTTL(ctx, q, e, seconds(ttl))
+		if errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+			continue // changed or gone: look again
+		}
+		if err != nil {
+			return e, fmt.Errorf("renewing: %w", err)
+		}
+		return renewed, nil
+	}
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
