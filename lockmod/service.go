@@ -2,6 +2,9 @@ package lockmod
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -9,45 +12,293 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// Service serves every queue of one space of one store.
-type Service struct{}
+// Service serves every queue of one space of one store, for the requests of one
+// gateway.
+type Service struct {
+	store  store.Store
+	space  string
+	logger *zap.Logger
+
+	mu       sync.Mutex
+	lines    map[string]*line // those that something on this gateway has to do with
+	waiting  int
+	stopping chan struct{} // closed by Close
+	idle     chan struct{} // closed when Close has been called and no line is left
+
+	ctx  context.Context // of everything done in the background
+	stop context.CancelFunc
+}
 
 // New returns a service for the queues in space. The caller closes the service
 // before the store.
-func New(st store.Store, space string, logger *zap.Logger) *Service { return nil }
+func New(st store.Store, space string, logger *zap.Logger) *Service {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Service{
+		store:    st,
+		space:    space,
+		logger:   logger,
+		lines:    make(map[string]*line),
+		stopping: make(chan struct{}),
+		idle:     make(chan struct{}),
+		ctx:      ctx,
+		stop:     stop,
+	}
+}
+
+// patience is how long a request waits for something that etcd should do at
+// once, after its own timeout, say, for its place to be gone.
+const patience = 4500 * time.Millisecond
 
 // Acquire waits until the request's entry holds the lock, and returns the hold,
 // which the caller must Settle. If ctx ends first, the request's place is given
-// up in the background and ctx's error is returned.
-func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) { return nil, nil }
+// up in the background and ctx's error is returned. The errors are those of this
+// package and of package store.
+func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) {
+	l, err := s.admit(r)
+	if err != nil {
+		return nil, err
+	}
+	defer s.dismiss(l, r)
 
-// Renew makes the holder's TTL start anew.
-func (s *Service) Renew(ctx context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error) {
-	return store.Entry{}, nil
+	var timeout <-chan time.Time
+	if r.Timeout > 0 {
+		timer := time.NewTimer(r.Timeout)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	w := &waiter{ttl: r.TTL, try: r.Timeout == 0, answer: make(chan answer, 1)}
+	for {
+		p, busy := l.enter(w, r)
+		if busy != nil {
+			// The place with this value is just being given up, or its grant
+			// delivered. What comes after can be told when that is over.
+			if err := s.await(ctx, busy, timeout, w.try); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case a := <-w.answer:
+			return a.hold, a.err
+		case <-ctx.Done():
+			if a, answered := l.leave(p, w); answered && a.hold != nil {
+				a.hold.Settle(false)
+			}
+			return nil, ctx.Err()
+		case <-timeout:
+			if a, answered := l.leave(p, w); answered {
+				return a.hold, a.err
+			}
+			return nil, s.timedOut(ctx, p)
+		}
+	}
 }
 
-// Release releases the holder, or cancels a waiting entry.
-func (s *Service) Release(ctx context.Context, key string, t store.Target) error { return nil }
+// timedOut waits for the place that nobody waits for any more to be gone.
+func (s *Service) timedOut(ctx context.Context, p *place) error {
+	if p.stays() {
+		return ErrNotAcquired // others wait in it
+	}
+	switch err := s.await(ctx, p.done, nil, true); {
+	case err == nil:
+		return ErrNotAcquired
+	case errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("%w: the place in the queue is still being given up", store.ErrUnknown)
+	default:
+		return err
+	}
+}
+
+// await waits for done; if impatient, not for long.
+func (s *Service) await(ctx context.Context, done <-chan struct{}, timeout <-chan time.Time, impatient bool) error {
+	var limit <-chan time.Time
+	if impatient {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		limit = timer.C
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout:
+		return ErrNotAcquired
+	case <-limit:
+		return store.ErrUnavailable
+	case <-s.stopping:
+		return ErrStopping
+	}
+}
+
+// admit counts a request in, and returns its line, with a reference.
+func (s *Service) admit(r Request) (*line, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isStopping() {
+		return nil, ErrStopping
+	}
+	if r.Timeout != 0 {
+		if r.MaxWaiting > 0 && s.waiting >= r.MaxWaiting {
+			return nil, ErrTooManyWaiters
+		}
+		s.waiting++
+	}
+	l, ok := s.lines[r.Key]
+	if !ok {
+		l = newLine(s, r.Key)
+		s.lines[r.Key] = l
+	}
+	l.refs++
+	return l, nil
+}
+
+func (s *Service) dismiss(l *line, r Request) {
+	s.mu.Lock()
+	if r.Timeout != 0 {
+		s.waiting--
+	}
+	s.mu.Unlock()
+	s.unref(l)
+}
+
+// ref adds a reference to a line that the caller knows to have one.
+func (s *Service) ref(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.refs++
+}
+
+func (s *Service) unref(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.refs--; l.refs == 0 {
+		delete(s.lines, l.key.Name)
+		if len(s.lines) == 0 && s.isStopping() {
+			close(s.idle)
+		}
+	}
+}
+
+// lookUp returns the line of that key with a reference, or nil if nothing on
+// this gateway has to do with it.
+func (s *Service) lookUp(key string) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lines[key]
+	if l != nil {
+		l.refs++
+	}
+	return l
+}
+
+func (s *Service) isStopping() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) key(name string) store.Key { return store.Key{Space: s.space, Name: name} }
+
+// Renew makes the holder's TTL start anew, and returns the holder with what is
+// Left of it. Errors: store.ErrNotFound, store.ErrNotHeld.
+func (s *Service) Renew(ctx context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error) {
+	return s.store.Renew(ctx, s.key(key), t, ttl)
+}
+
+// Release releases the holder, or cancels a waiting entry. It is carried out
+// even if ctx ends. Error: store.ErrNotFound.
+func (s *Service) Release(ctx context.Context, key string, t store.Target) error {
+	ctx = context.WithoutCancel(ctx)
+	l := s.lookUp(key)
+	if l == nil {
+		_, err := s.store.Release(ctx, s.key(key), t, nil)
+		return err
+	}
+	defer s.unref(l)
+
+	t, next, p := l.successor(t)
+	granted, err := s.store.Release(ctx, l.key, t, next)
+	if p != nil {
+		l.succeed(p, granted)
+	}
+	return err
+}
 
 // Holder returns the entry that holds the lock, with what is Left of its TTL, or
 // the zero Entry if nobody does. It is linearizable.
 func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
-	return store.Entry{}, nil
+	listing, err := s.list(ctx, key, 1)
+	if err != nil || len(listing.Entries) == 0 || !listing.Entries[0].Held {
+		return store.Entry{}, err
+	}
+	return listing.Entries[0], nil
 }
 
 // Queue returns the whole queue; the holder, if there is one, comes first, with
 // what is Left of its TTL. It is linearizable.
 func (s *Service) Queue(ctx context.Context, key string) (store.Listing, error) {
-	return store.Listing{}, nil
+	return s.list(ctx, key, 0)
+}
+
+// list is the store's List, and what is Left to the holder.
+func (s *Service) list(ctx context.Context, key string, limit int) (store.Listing, error) {
+	for again := true; ; again = false {
+		listing, err := s.store.List(ctx, s.key(key), limit)
+		if err != nil || len(listing.Entries) == 0 || !listing.Entries[0].Held {
+			return listing, err
+		}
+		head := &listing.Entries[0]
+		head.Left, err = s.store.Left(ctx, s.key(key), *head)
+		switch {
+		case err == nil:
+			return listing, nil
+		case !errors.Is(err, store.ErrNotFound):
+			return store.Listing{}, err
+		case !again:
+			return listing, nil // its time is up, and it goes any moment
+		}
+	}
 }
 
 // Revision is the newest revision of etcd that the service has seen.
-func (s *Service) Revision() uint64 { return 0 }
+func (s *Service) Revision() uint64 { return s.store.Revision() }
 
 // Waiting is how many requests wait now.
-func (s *Service) Waiting() int { return 0 }
+func (s *Service) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}
 
-// Close answers every waiting request with ErrStopping and ends the service's
-// work; later requests get ErrStopping. It does not close the store, which takes
-// the entries out of etcd.
-func (s *Service) Close(ctx context.Context) {}
+// Close answers every waiting request with ErrStopping, and later ones too, and
+// ends the service's work: what is under way in etcd is waited for until ctx
+// ends. It does not close the store, which takes the waiting entries out of etcd.
+func (s *Service) Close(ctx context.Context) {
+	defer s.stop()
+	s.mu.Lock()
+	if s.isStopping() {
+		s.mu.Unlock()
+		return
+	}
+	close(s.stopping)
+	if len(s.lines) == 0 {
+		close(s.idle)
+	}
+	lines := make([]*line, 0, len(s.lines))
+	for _, l := range s.lines {
+		lines = append(lines, l)
+	}
+	s.mu.Unlock()
+
+	for _, l := range lines {
+		l.close()
+	}
+	select {
+	case <-s.idle:
+	case <-ctx.Done():
+	}
+}

@@ -231,7 +231,8 @@ type Store interface {
 	// head on.
 	List(ctx context.Context, key Key, limit int) (Listing, error)
 
-	// Left asks how much of a held entry's TTL is left. It is 0 if e has gone.
+	// Left asks how much of a held entry's TTL is left, in whole seconds rounded
+	// down. ErrNotFound: e has gone, or is about to.
 	Left(ctx context.Context, key Key, e Entry) (time.Duration, error)
 
 	// Watch calls apply with every change of the queue after the revision

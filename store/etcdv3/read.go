@@ -74,6 +74,9 @@ func (s *Store) Left(ctx context.Context, _ store.Key, e store.Entry) (time.Dura
 	}
 	defer cancel()
 	left, err := s.timeToLive(ctx, refOf(e).lease)
+	if err == nil && left < 0 {
+		err = store.ErrNotFound
+	}
 	return time.Duration(max(left, 0)) * time.Second, err
 }
 

@@ -121,5 +121,5 @@ func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, 
 	}
 	defer cancel()
 	left, err := s.timeToLive(ctx, refOf(e).lease)
-	return left <= 0 && err == nil, err
+	return left < 0, err
 }

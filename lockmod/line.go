@@ -1,0 +1,304 @@
+package lockmod
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/lockmod/queue"
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// line is what this gateway has to do with one lock: the places that its
+// requests have in the queue, and, while some of them wait, a mirror of the
+// queue. Everything in it is under mu; what takes time (etcd) is done without.
+type line struct {
+	s    *Service
+	key  store.Key
+	refs int // under Service.mu: requests, places, and the mirror
+
+	mu     sync.Mutex
+	places map[*place]struct{}
+	named  map[string]*place // those that the mirror looks out for, by the entry's name
+	valued map[string]*place // those with a value, until they are done
+	closed bool
+
+	mirror *mirror // nil while nobody waits
+}
+
+// mirror follows the queue in etcd: one listing, then one watch.
+type mirror struct {
+	queue  *queue.Queue[store.Entry]
+	stop   context.CancelFunc
+	relist context.CancelFunc // breaks the watch, so that the queue is listed anew
+	linger *time.Timer        // runs while nobody waits
+}
+
+// lingering is how long a mirror stays when nobody waits any more: where requests
+// come and go, the next one finds it up to date.
+const lingering = time.Second
+
+func newLine(s *Service, key string) *line {
+	return &line{
+		s:      s,
+		key:    s.key(key),
+		places: make(map[*place]struct{}),
+		named:  make(map[string]*place),
+		valued: make(map[string]*place),
+	}
+}
+
+// enter gives the request a place: the one with its value, or a new one. If that
+// one can't be entered now, busy is closed when to try again.
+func (l *line) enter(w *waiter, r Request) (p *place, busy <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		w.give(answer{err: ErrStopping})
+		return nil, nil
+	}
+	if r.HasValue {
+		if p := l.valued[r.Value]; p != nil {
+			if p.admit(w) {
+				return p, nil
+			}
+			return nil, p.done
+		}
+	}
+	p = newPlace(l, r)
+	p.waiters = append(p.waiters, w)
+	l.places[p] = struct{}{}
+	if r.HasValue {
+		l.valued[r.Value] = p
+	}
+	l.s.ref(l)
+	p.state = joining
+	go p.join()
+	return p, nil
+}
+
+// leave takes a request that waits no longer out of its place. If it had been
+// answered before that, that is the answer.
+func (l *line) leave(p *place, w *waiter) (answer, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case a := <-w.answer:
+		return a, true
+	default:
+	}
+	p.remove(w)
+	return answer{}, false
+}
+
+// act does what the queue asks for.
+func (l *line) act(effects []queue.Effect[store.Entry]) {
+	for _, effect := range effects {
+		p := l.named[effect.Item.Name]
+		if p == nil {
+			continue
+		}
+		switch effect.Kind {
+		case queue.Grant:
+			ahead := store.Ahead{Name: effect.AheadName, Index: effect.AheadIndex, Waiting: effect.Behind}
+			p.grant(effect.Item.Data, ahead)
+		case queue.Gone:
+			if effect.Item.Index == p.entry.Index {
+				p.entry = effect.Item.Data
+			}
+			p.gone()
+		}
+	}
+}
+
+// expect has the mirror look out for the place's entry.
+func (l *line) expect(p *place) {
+	l.named[p.entry.Name] = p
+	m := l.mirror
+	if m == nil {
+		ctx, stop := context.WithCancel(l.s.ctx)
+		m = &mirror{queue: queue.New[store.Entry](), stop: stop, relist: func() {}}
+		l.mirror = m
+		l.s.ref(l)
+		go func() {
+			defer l.s.unref(l)
+			l.follow(ctx, m)
+		}()
+	}
+	if m.linger != nil {
+		m.linger.Stop()
+		m.linger = nil
+	}
+	l.act(m.queue.Wait(p.entry.Name, p.entry.Index))
+}
+
+// forget is the opposite of expect.
+func (l *line) forget(p *place) {
+	if l.named[p.entry.Name] != p {
+		return
+	}
+	delete(l.named, p.entry.Name)
+	m := l.mirror
+	if m == nil {
+		return
+	}
+	m.queue.Forget(p.entry.Name)
+	if len(l.named) == 0 && m.linger == nil {
+		m.linger = time.AfterFunc(lingering, func() { l.unfollow(m) })
+	}
+}
+
+// unfollow ends a mirror that nobody has needed for a while.
+func (l *line) unfollow(m *mirror) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mirror == m && len(l.named) == 0 {
+		m.stop()
+		l.mirror = nil
+	}
+}
+
+// follow keeps the mirror like the queue in etcd until ctx ends. Whatever breaks
+// it, the queue is listed anew and compared, so no change is lost (I5).
+func (l *line) follow(ctx context.Context, m *mirror) {
+	for wait := time.Duration(0); sleep(ctx, wait); {
+		watch, relist := context.WithCancel(ctx)
+		listing, err := l.s.store.List(ctx, l.key, 0)
+		if err != nil {
+			relist()
+			wait = backOff(wait)
+			continue
+		}
+		wait = 0
+		l.reflect(m, func() []queue.Effect[store.Entry] {
+			m.relist = relist
+			return m.queue.Reset(listing.Revision, items(listing.Entries))
+		})
+		err = l.s.store.Watch(watch, l.key, listing.Revision, func(revision uint64, events []store.Event) {
+			l.reflect(m, func() []queue.Effect[store.Entry] {
+				return m.queue.Apply(revision, changes(events))
+			})
+		})
+		relist()
+		if err != nil {
+			wait = backOff(wait)
+		}
+	}
+}
+
+// reflect has the queue see something, unless another mirror has taken over.
+func (l *line) reflect(m *mirror, see func() []queue.Effect[store.Entry]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mirror == m {
+		l.act(see())
+	}
+}
+
+// successor prepares a release: it adds what the mirror knows of the entry to t,
+// and if it is the holder and a place of this gateway comes next, that one's
+// grant goes into the same write. Then the caller owes a call of succeed.
+func (l *line) successor(t store.Target) (store.Target, *store.Successor, *place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mirror == nil || l.closed {
+		return t, nil, nil
+	}
+	q := l.mirror.queue
+	index := t.Index
+	if index == 0 {
+		head, ok := q.Head()
+		if !ok || !head.Data.HasValue || head.Data.Value != t.Value {
+			return t, nil, nil
+		}
+		index = head.Index
+	}
+	if holder, next, ok := q.Successor(index); ok {
+		t.Hint = &holder.Data
+		if p := l.named[next.Name]; p.begin() {
+			return t, &store.Successor{Entry: next.Data, TTL: p.ttl()}, p
+		}
+		return t, nil, nil
+	}
+	if it, ok := q.Find(index); ok {
+		t.Hint = &it.Data
+	}
+	return t, nil, nil
+}
+
+// succeed goes on with the place that a release was to make the holder; granted
+// is nil if it did not.
+func (l *line) succeed(p *place, granted *store.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if granted == nil {
+		p.retry(0)
+		return
+	}
+	p.entry = *granted
+	go p.doGrant(*granted, store.Ahead{})
+}
+
+// close answers everybody who waits with ErrStopping.
+func (l *line) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if m := l.mirror; m != nil {
+		m.stop()
+		if m.linger != nil {
+			m.linger.Stop()
+		}
+		l.mirror = nil
+	}
+	for p := range l.places {
+		p.close()
+	}
+}
+
+func items(entries []store.Entry) []queue.Item[store.Entry] {
+	items := make([]queue.Item[store.Entry], len(entries))
+	for i, e := range entries {
+		items[i] = item(e)
+	}
+	return items
+}
+
+func item(e store.Entry) queue.Item[store.Entry] {
+	return queue.Item[store.Entry]{Name: e.Name, Index: e.Index, Held: e.Held, Data: e}
+}
+
+func changes(events []store.Event) []queue.Change[store.Entry] {
+	changes := make([]queue.Change[store.Entry], len(events))
+	for i, e := range events {
+		changes[i] = queue.Change[store.Entry]{Item: item(e.Entry), Deleted: e.Deleted}
+	}
+	return changes
+}
+
+const (
+	minBackOff = 50 * time.Millisecond
+	maxBackOff = time.Second
+)
+
+// backOff is how long to wait after a failure that came after a wait of last.
+func backOff(last time.Duration) time.Duration {
+	next := min(max(2*last, minBackOff), maxBackOff)
+	return next/2 + rand.N(next/2)
+}
+
+// sleep waits for d, or less if ctx ends; it says whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
