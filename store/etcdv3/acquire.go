@@ -61,6 +61,9 @@ func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acqui
 		then:      []clientv3.Op{clientv3.OpPut(entryKey, waiting.encode(a.Value), clientv3.WithLease(ss.lease))},
 		otherwise: look,
 	}
+	if epoch == 0 {
+		enqueue.then = append(enqueue.then, s.sessionKey(ss))
+	}
 	if a.Wait && a.Contended {
 		resp, err := s.commit(ctx, enqueue)
 		return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err})
@@ -136,12 +139,15 @@ func (s *Store) acquired(ctx context.Context, q queue, ss *session, epoch int64,
 		}
 	}
 	if succeeded {
+		if epoch == 0 {
+			ss.advance(rev)
+		}
 		waiting := record{State: stateWaiting}.waitedBy(s.id)
 		return store.Acquired{Entry: changed(e, waiting, rev, ss.lease)}, nil
 	}
 
 	self, there := responses[0].GetResponseRange(), responses[1].GetResponseRange()
-	if s.observe(ss, epoch, (*clientv3.GetResponse)(self)) {
+	if s.observe(ss, epoch, self) {
 		return store.Acquired{}, errAgain
 	}
 	if len(there.Kvs) == 0 {
@@ -215,6 +221,13 @@ func (s *Store) joinHeld(ctx context.Context, q queue, epoch int64, e store.Entr
 // joinWaiting adds this gateway to those that wait for e, which from then on
 // hangs on a lease that all of them keep alive: so it outlives each of them.
 func (s *Store) joinWaiting(ctx context.Context, q queue, ss *session, epoch int64, e store.Entry) (store.Acquired, error) {
+	if epoch == 0 {
+		// Without its key this gateway would count as dead.
+		if err := s.newEpoch(ctx, ss); err != nil {
+			return store.Acquired{}, nothingWritten(err)
+		}
+		return store.Acquired{}, errAgain
+	}
 	r := refOf(e)
 	id := r.lease
 	if !r.rec.Shared {

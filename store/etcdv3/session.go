@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -19,6 +20,9 @@ import (
 // session's epoch, fences off writes whose outcome is unknown (I10). Every write
 // that makes or joins an entry is conditional on the epoch; once the epoch has
 // been changed, a write that was sent before can't take effect any more.
+//
+// The key is written together with the first entry that waits; until then, or
+// until something has to be fenced off, the epoch is 0: there is no key.
 
 type session struct {
 	lease clientv3.LeaseID
@@ -54,27 +58,14 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 		return nil, nothingWritten(fmt.Errorf("opening a session: %w", err))
 	}
 	ss := &session{lease: grant.ID}
-	epoch, err := s.newEpoch(ctx, ss)
-	if err != nil {
-		s.leases.discard(grant.ID)
-		return nil, nothingWritten(fmt.Errorf("opening a session: %w", err))
-	}
-	ss.epoch.Store(epoch)
 	s.session.Store(ss)
 	s.logger.Debug("session opened", zap.Int64("lease", int64(ss.lease)))
 	return ss, nil
 }
 
-// newEpoch writes the session's key, and so ends the epoch before.
-func (s *Store) newEpoch(ctx context.Context, ss *session) (int64, error) {
-	resp, err := write(ctx, func(ctx context.Context) (*clientv3.PutResponse, error) {
-		return s.client.Put(ctx, s.self, time.Now().UTC().Format(time.RFC3339), clientv3.WithLease(ss.lease))
-	})
-	if err != nil {
-		return 0, err
-	}
-	s.seen(resp.Header.Revision)
-	return resp.Header.Revision, nil
+// sessionKey is the write of the session's key; it begins a new epoch.
+func (s *Store) sessionKey(ss *session) clientv3.Op {
+	return clientv3.OpPut(s.self, time.Now().UTC().Format(time.RFC3339), clientv3.WithLease(ss.lease))
 }
 
 // inEpoch is the condition of every write that makes or joins an entry.
@@ -89,16 +80,21 @@ func (s *Store) fence(ctx context.Context) error {
 	if ss == nil {
 		return nil // nothing has ever been written
 	}
-	epoch, err := s.newEpoch(ctx, ss)
+	return s.newEpoch(ctx, ss)
+}
+
+// newEpoch ends the session's epoch and begins another, or the session, if its
+// lease has expired: then its key has gone with it, and no epoch holds.
+func (s *Store) newEpoch(ctx context.Context, ss *session) error {
+	resp, err := s.commit(ctx, txn{then: []clientv3.Op{s.sessionKey(ss)}})
 	switch {
 	case leaseNotFound(err):
-		// The session's key is gone with its lease, and no epoch holds.
 		ss.ended.Store(true)
 		return nil
 	case err != nil:
 		return err
 	}
-	ss.advance(epoch)
+	ss.advance(resp.Header.Revision)
 	return nil
 }
 
@@ -116,13 +112,21 @@ func (ss *session) advance(epoch int64) {
 // has become of the session. epoch is the one that the transaction was
 // conditional on; stale says that it was no longer in force, so that the
 // transaction should be tried again.
-func (s *Store) observe(ss *session, epoch int64, key *clientv3.GetResponse) (stale bool) {
-	if len(key.Kvs) == 0 || clientv3.LeaseID(key.Kvs[0].Lease) != ss.lease {
+func (s *Store) observe(ss *session, epoch int64, key *pb.RangeResponse) (stale bool) {
+	if len(key.Kvs) == 0 {
+		if epoch == 0 {
+			return false
+		}
 		ss.ended.Store(true)
 		return true
 	}
-	ss.advance(key.Kvs[0].ModRevision)
-	return key.Kvs[0].ModRevision != epoch
+	kv := key.Kvs[0]
+	if clientv3.LeaseID(kv.Lease) != ss.lease {
+		ss.ended.Store(true)
+		return true
+	}
+	ss.advance(kv.ModRevision)
+	return kv.ModRevision != epoch
 }
 
 // keepAlive renews the session's lease, and those of the shared entries that
