@@ -1,0 +1,55 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listing, error) {
+	var l store.Listing
+	err := s.read(ctx, OpList, key, func(q *queue) {
+		entries := q.entries
+		if limit > 0 && len(entries) > limit {
+			entries = entries[:limit]
+		}
+		l.Revision = s.cluster.revision
+		l.Entries = make([]store.Entry, len(entries))
+		for i, e := range entries {
+			l.Entries[i] = e.snapshot()
+		}
+	})
+	if err != nil {
+		return store.Listing{}, fmt.Errorf("listing: %w", err)
+	}
+	return l, nil
+}
+
+// Left implements store.Store.
+func (s *Store) Left(ctx context.Context, key store.Key, e store.Entry) (time.Duration, error) {
+	var left time.Duration
+	err := s.read(ctx, OpLeft, key, func(q *queue) {
+		if e := q.named(e.Name, e.Index); e != nil {
+			left = e.left()
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("reading a TTL: %w", err)
+	}
+	return left, nil
+}
+
+// Expired implements store.Store.
+func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool, error) {
+	var lost bool
+	err := s.read(ctx, OpExpired, key, func(*queue) {
+		_, lost = s.lost[place{key, e.Name, e.Index}]
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading a session: %w", err)
+	}
+	return lost, nil
+}

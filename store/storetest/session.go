@@ -1,0 +1,230 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+var sessionTests = []test{
+	{"DeadGatewaysWaitersGo_I4", deadGatewaysWaitersGo},
+	{"DeadGatewayLeavesWhatOthersWaitFor_I7", deadGatewayLeavesShared},
+	{"DeadGatewayLeavesWhatIsHeld_I1", deadGatewayLeavesHeld},
+	{"DeadGatewayDoesNotKeepAnUndeliveredGrant_I4", deadGatewayKeepsNoGrant},
+	{"AllGatewaysOfASharedEntryDying_I4", allDie},
+	{"LivingGatewaysWaitersStay_I5", livingGatewaysWaitersStay},
+	{"ExpiredSessionTakesItsWaiters_I5", expiredSession},
+	{"ExpiredSessionLeavesWhatOthersWaitFor_I7", expiredSessionLeavesShared},
+	{"ExpiredSessionLeavesWhatIsHeld_I1", expiredSessionLeavesHeld},
+	{"EntryThatSomebodyReleasedDidNotExpire", releasedDidNotExpire},
+}
+
+// needKill skips the test where gateways can't be killed.
+func (f *fixture) needKill() {
+	if f.Harness.Kill == nil {
+		f.Skip("the harness can't")
+	}
+}
+
+func (f *fixture) needExpire() {
+	if f.Harness.Expire == nil {
+		f.Skip("the harness can't")
+	}
+}
+
+func (g gateway) kill() { g.f.Harness.Kill(g.f.T, g.Store) }
+
+func (g gateway) expire() { g.f.Harness.Expire(g.f.T, g.Store) }
+
+// untilSessionEnds polls until an entry that lives by a session has gone with it.
+func (g gateway) untilSessionEnds(e store.Entry) {
+	g.f.Helper()
+	g.f.eventually(g.f.SessionTTL+patience, describe(e)+" went with its session", func() bool { return !g.has(e) })
+}
+
+func deadGatewaysWaitersGo(f *fixture) {
+	f.needKill()
+	a, b := f.open(), f.openDoomed()
+	holder := a.hold(anonymous())
+	w := f.watch(a, f.key, a.list().Revision)
+	first, v := b.queue(anonymous()), b.queue(valued("v"))
+	stays := a.queue(anonymous())
+	b.kill()
+	killed := time.Now()
+	for _, e := range []store.Entry{first, v} {
+		if after := w.untilGone(f.SessionTTL+patience, e).Sub(killed); after > f.SessionTTL+2*slack {
+			f.Errorf("%s went after %v, want %v at most", describe(e), after, f.SessionTTL)
+		}
+	}
+	a.wantQueue(held(holder), waiting(stays))
+	a.release(holder)
+	a.grant(stays, long)
+}
+
+func deadGatewayLeavesShared(f *fixture) {
+	f.needKill()
+	a, b := f.open(), f.openDoomed()
+	holder := a.hold(anonymous())
+	made := b.queue(valued("made")) // the dead gateway made it
+	a.queue(valued("made"))
+	joined := a.queue(valued("joined")) // the dead gateway joined it
+	b.queue(valued("joined"))
+	sign := b.queue(anonymous())
+	b.kill()
+	a.untilSessionEnds(sign)
+	a.wantQueue(held(holder), waiting(made), waiting(joined))
+
+	// The dead are no parties any more.
+	a.withdraw(joined)
+	a.wantQueue(held(holder), waiting(made))
+	a.release(holder)
+	a.grant(made, long)
+	a.wantQueue(held(made))
+}
+
+func deadGatewayLeavesHeld(f *fixture) {
+	f.needKill()
+	a, b := f.open(), f.openDoomed()
+	e := b.hold(valued("v"))
+	sign := b.queue(anonymous())
+	b.kill()
+	a.untilSessionEnds(sign)
+	a.wantQueue(held(e))
+	if got := a.acquire(valued("v")); got.Entry.Index != e.Index || got.Renewed {
+		f.Fatalf("acquiring a dead gateway's hold returned %s, renewed %t", describe(got.Entry), got.Renewed)
+	}
+	a.withdraw(e)
+	a.wantQueue(held(e)) // the dead gateway may have told its client
+}
+
+func deadGatewayKeepsNoGrant(f *fixture) {
+	f.needKill()
+	a, b := f.open(), f.openDoomed()
+	holder := a.hold(anonymous())
+	e := a.queue(valued("v"))
+	b.queue(valued("v"))
+	sign := b.queue(anonymous())
+	b.kill()
+	a.untilSessionEnds(sign)
+	a.release(holder)
+	a.grant(e, long)
+	a.withdraw(e) // could not deliver it, and the other party is dead
+	a.wantQueue()
+}
+
+func allDie(f *fixture) {
+	f.needKill()
+	a, b, c := f.open(), f.openDoomed(), f.openDoomed()
+	holder := a.hold(anonymous())
+	e := b.queue(valued("v"))
+	c.queue(valued("v"))
+	b.kill()
+	c.kill()
+	a.untilSessionEnds(e)
+	a.wantQueue(held(holder))
+}
+
+func livingGatewaysWaitersStay(f *fixture) {
+	f.needKill() // to know when a session would have ended
+	a, b := f.open(), f.openDoomed()
+	holder := a.hold(anonymous())
+	n, v := a.queue(lasting(anonymous(), time.Second)), a.queue(valued("v"))
+	for range 2 { // what is of session age twice is not there by luck
+		sign := b.queue(anonymous())
+		b.kill()
+		a.untilSessionEnds(sign)
+		b = f.openDoomed()
+	}
+	b.kill()
+	a.wantQueue(held(holder), waiting(n), waiting(v))
+	a.release(holder)
+	a.grant(n, long)
+}
+
+// wantExpired asks why an entry has gone.
+func (g gateway) wantExpired(e store.Entry, want bool) {
+	g.f.Helper()
+	got, err := g.Expired(g.f.ctx(), g.f.key, e)
+	g.f.must(err, "Expired")
+	if got != want {
+		g.f.Fatalf("Expired says %t of %s, want %t", got, describe(e), want)
+	}
+}
+
+func expiredSession(f *fixture) {
+	f.needExpire()
+	a, b := f.open(), f.open()
+	holder := b.hold(anonymous())
+	n, v := a.queue(anonymous()), a.queue(valued("v"))
+	stays := b.queue(anonymous())
+	n, v = a.find(n), a.find(v)
+	a.expire()
+	b.untilSessionEnds(n)
+	b.untilSessionEnds(v)
+	b.wantQueue(held(holder), waiting(stays))
+	a.wantExpired(n, true)
+	a.wantExpired(v, true)
+	a.wantNoGrant(n, store.Ahead{}, store.ErrNotFound)
+	a.withdraw(n)
+	a.withdraw(v)
+
+	// The gateway goes on with a new session, and its clients get new places.
+	again, next := a.queue(valued("v")), a.queue(anonymous())
+	if again.Index <= v.Index {
+		f.Fatalf("%s came after %s", describe(again), describe(v))
+	}
+	b.wantQueue(held(holder), waiting(stays), waiting(again), waiting(next))
+	b.release(holder)
+	b.release(stays)
+	a.grant(again, long)
+	a.withdraw(again)
+	b.wantQueue(waiting(next))
+}
+
+func expiredSessionLeavesShared(f *fixture) {
+	f.needExpire()
+	a, b := f.open(), f.open()
+	holder := b.hold(anonymous())
+	e := a.queue(valued("v"))
+	b.queue(valued("v"))
+	sign := a.queue(anonymous())
+	a.expire()
+	b.untilSessionEnds(sign)
+	b.wantQueue(held(holder), waiting(e))
+
+	// The gateway takes part again when it asks.
+	if got := a.queue(valued("v")); got.Index != e.Index {
+		f.Fatalf("the place was %s and is %s", describe(e), describe(got))
+	}
+	b.withdraw(e)
+	b.wantQueue(held(holder), waiting(e))
+	a.withdraw(e)
+	b.wantQueue(held(holder))
+}
+
+func expiredSessionLeavesHeld(f *fixture) {
+	f.needExpire()
+	a, b := f.open(), f.open()
+	e := a.hold(valued("v"))
+	sign := a.queue(anonymous())
+	a.expire()
+	b.untilSessionEnds(sign)
+	b.wantQueue(held(e))
+	a.renew(byIndex(e), 2*long)
+	a.releases(byIndex(e))
+	b.wantQueue()
+}
+
+func releasedDidNotExpire(f *fixture) {
+	a, b := f.open(), f.open()
+	holder := b.hold(anonymous())
+	n, v, shared := a.queue(anonymous()), a.queue(valued("v")), a.queue(valued("shared"))
+	b.queue(valued("shared"))
+	n, v, shared = a.find(n), a.find(v), a.find(shared)
+	for _, e := range []store.Entry{n, v, shared} {
+		b.release(e)
+		a.wantExpired(e, false)
+	}
+	b.wantExpired(shared, false)
+	b.wantQueue(held(holder))
+}
