@@ -1,0 +1,274 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// gateway is a running caddy.
+type gateway struct {
+	t     testing.TB
+	url   string // of its site
+	site  string // its address
+	admin string // its admin API's address
+	dir   string // its working directory and home
+	etcd  string // its etcd option
+	extra string // more sites
+
+	directive string // the etcd directive
+	cmd       *exec.Cmd
+	ended     chan struct{} // closed when the process has ended
+	log       *os.File
+}
+
+// onEtcd is the etcd option for an etcd at that endpoint.
+func onEtcd(endpoint string) string { return "endpoints " + endpoint }
+
+// start runs caddy with that etcd option, and whatever else is to stand in the
+// site beside the etcd directive, and stops it when the test ends.
+func start(t testing.TB, etcd string, site ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, dir: t.TempDir(), site: freeAddress(t), admin: freeAddress(t), directive: "etcd"}
+	g.url = "http://" + g.site
+	g.configure(etcd, site...)
+	g.run()
+	return g
+}
+
+// configure writes the gateway's Caddyfile.
+func (g *gateway) configure(etcd string, site ...string) {
+	g.t.Helper()
+	g.etcd = etcd
+	config := fmt.Sprintf(`{
+	admin %s
+	etcd {
+		%s
+	}
+	servers {
+		protocols h1 h2c
+	}
+}
+
+http://%s {
+	%s
+	%s
+}
+%s`, g.admin, etcd, g.site, strings.Join(site, "\n\t"), g.directive, g.extra)
+	if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
+
+// command is caddy with arguments, as this gateway's user would run it.
+func (g *gateway) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(caddy, args...)
+	cmd.Dir = g.dir
+	cmd.Env = append(os.Environ(), "HOME="+g.dir, "XDG_DATA_HOME="+g.dir, "XDG_CONFIG_HOME="+g.dir)
+	return cmd
+}
+
+func (g *gateway) run() {
+	g.t.Helper()
+	log, err := os.OpenFile(g.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.cmd = g.command("run", "--config", "Caddyfile")
+	g.cmd.Stdout, g.cmd.Stderr = log, log
+	if err := g.cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	g.ended = ended
+	cmd := g.cmd
+	go func() {
+		_ = cmd.Wait()
+		_ = log.Close()
+		close(ended)
+	}()
+	g.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			g.t.Error("caddy did not stop within 10 s")
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+		if g.t.Failed() {
+			text, _ := os.ReadFile(g.path("log"))
+			g.t.Logf("caddy's log:\n%s", tail(text, 4000))
+		}
+	})
+	eventually(g.t, 30*time.Second, func() error {
+		select {
+		case <-ended:
+			text, _ := os.ReadFile(g.path("log"))
+			g.t.Fatalf("caddy has ended:\n%s", tail(text, 4000))
+		default:
+		}
+		resp, err := http.Get(g.url + "/mod/v2/lock/ready")
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				err = fmt.Errorf("GET answers %s", resp.Status)
+			}
+		}
+		return err
+	})
+}
+
+// reload loads the gateway's Caddyfile anew.
+func (g *gateway) reload() {
+	g.t.Helper()
+	if out, err := g.command("reload", "--config", "Caddyfile", "--address", g.admin, "--force").CombinedOutput(); err != nil {
+		g.t.Fatalf("caddy reload: %v\n%s", err, out)
+	}
+}
+
+// kill ends the process as a crash would.
+func (g *gateway) kill() {
+	g.t.Helper()
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.t.Fatal(err)
+	}
+	<-g.ended
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// freeAddress is a loopback address that nothing listens on now.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// reply is an answer, read whole.
+type reply struct {
+	err    error
+	status int
+	body   string
+	header http.Header
+	at     time.Time
+}
+
+func (r reply) String() string {
+	if r.err != nil {
+		return r.err.Error()
+	}
+	return fmt.Sprintf("%d %q", r.status, r.body)
+}
+
+// client opens a connection for each request, as curl does, unless one is idle.
+var client = &http.Client{Transport: &http.Transport{
+	MaxIdleConnsPerHost: 256,
+	IdleConnTimeout:     5 * time.Second,
+	DisableCompression:  true,
+}}
+
+// do sends a request for a lock: its key and query, and a form as the body.
+func (g *gateway) do(ctx context.Context, method, key string, form ...string) reply {
+	values := url.Values{}
+	for i := 0; i < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	req, err := http.NewRequestWithContext(ctx, method, g.url+"/mod/v2/lock/"+key, bytes.NewBufferString(values.Encode()))
+	if err != nil {
+		return reply{err: err}
+	}
+	if len(form) > 0 {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return send(req)
+}
+
+func send(req *http.Request) reply {
+	resp, err := client.Do(req)
+	if err != nil {
+		return reply{err: err, at: time.Now()}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return reply{err: err, status: resp.StatusCode, body: string(body), header: resp.Header, at: time.Now()}
+}
+
+// post is do in the background.
+func (g *gateway) post(ctx context.Context, key string, form ...string) <-chan reply {
+	c := make(chan reply, 1)
+	go func() { c <- g.do(ctx, http.MethodPost, key, form...) }()
+	return c
+}
+
+// lock takes a lock and returns its index.
+func (g *gateway) lock(key string, form ...string) string {
+	g.t.Helper()
+	r := g.do(context.Background(), http.MethodPost, key+"?ttl=60", form...)
+	if r.status != http.StatusOK {
+		g.t.Fatalf("POST %s: %v", key, r)
+	}
+	return r.body
+}
+
+func (g *gateway) unlock(key, index string) {
+	g.t.Helper()
+	if r := g.do(context.Background(), http.MethodDelete, key+"?index="+index); r.status != http.StatusOK {
+		g.t.Errorf("DELETE %s index %s: %v", key, index, r)
+	}
+}
+
+// want fails the test unless the answer is that.
+func want(t testing.TB, r reply, status int, body string) {
+	t.Helper()
+	if r.err != nil || r.status != status || (body != whatever && r.body != body) {
+		t.Errorf("got %v, want %d %q", r, status, body)
+	}
+}
+
+// whatever body will do.
+const whatever = "\x00whatever"
+
+func receive(t testing.TB, c <-chan reply) reply {
+	t.Helper()
+	select {
+	case r := <-c:
+		return r
+	case <-time.After(60 * time.Second):
+		t.Fatal("no answer within 60 s")
+		return reply{}
+	}
+}
+
+// eventually checks until it succeeds or the time is over.
+func eventually(t testing.TB, within time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v: %v", within, err)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
