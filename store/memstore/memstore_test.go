@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"flag"
 	"testing"
 	"time"
 
@@ -10,7 +11,15 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets all of the suite's tests run at once: most of their time they
+// wait for TTLs.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestContract runs the suite that every driver must pass.
 func TestContract(t *testing.T) {
