@@ -231,7 +231,7 @@ func (s *Service) Release(ctx context.Context, key string, t store.Target) error
 // Holder returns the entry that holds the lock, with what is Left of its TTL, or
 // the zero Entry if nobody does. It is linearizable.
 func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
-	listing, err := s.list(ctx, key, 1)
+	listing, err := s.store.List(ctx, s.key(key), 1)
 	if err != nil || len(listing.Entries) == 0 || !listing.Entries[0].Held {
 		return store.Entry{}, err
 	}
@@ -241,27 +241,7 @@ func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
 // Queue returns the whole queue; the holder, if there is one, comes first, with
 // what is Left of its TTL. It is linearizable.
 func (s *Service) Queue(ctx context.Context, key string) (store.Listing, error) {
-	return s.list(ctx, key, 0)
-}
-
-// list is the store's List, and what is Left to the holder.
-func (s *Service) list(ctx context.Context, key string, limit int) (store.Listing, error) {
-	for again := true; ; again = false {
-		listing, err := s.store.List(ctx, s.key(key), limit)
-		if err != nil || len(listing.Entries) == 0 || !listing.Entries[0].Held {
-			return listing, err
-		}
-		head := &listing.Entries[0]
-		head.Left, err = s.store.Left(ctx, s.key(key), *head)
-		switch {
-		case err == nil:
-			return listing, nil
-		case !errors.Is(err, store.ErrNotFound):
-			return store.Listing{}, err
-		case !again:
-			return listing, nil // its time is up, and it goes any moment
-		}
-	}
+	return s.store.List(ctx, s.key(key), 0)
 }
 
 // Revision is the newest revision of etcd that the service has seen.

@@ -78,8 +78,8 @@ type Entry struct {
 	// TTL is the time to live as last set, once Held; zero while it waits.
 	TTL time.Duration
 
-	// Left is how much of the TTL the store says is left. Only the methods that
-	// say so fill it in.
+	// Left is how much of the TTL the store says is left, in whole seconds
+	// rounded down. Only the methods that say so fill it in.
 	Left time.Duration
 
 	// Ref is the driver's own: what it needs to write this entry conditionally.
@@ -178,13 +178,14 @@ type Store interface {
 	//     a.TTL, this gateway becomes a party, and the entry is returned Held;
 	//   - if Wait is set, the entry with the value is joined, or a new entry is
 	//     queued, and it is returned as not Held. It stays as long as one of its
-	//     parties is alive and has not withdrawn;
+	//     parties is alive, watches the queue and has not withdrawn;
 	//   - else the error is ErrTaken.
 	//
 	// Left is at least TTL at some moment between the call and its return.
 	//
 	// With ErrUnknown, the Acquired's Entry has a Name if the caller owes a
-	// Withdraw of it: until that has succeeded, something may be left in etcd.
+	// Withdraw of it, as it is: until that has succeeded, something may be left in
+	// etcd.
 	Acquire(ctx context.Context, key Key, a Acquire) (Acquired, error)
 
 	// Grant makes e, which this gateway is a party to, the holder, with at least
@@ -202,8 +203,9 @@ type Store interface {
 	// is deleted. It is not an error if e has gone.
 	//
 	// If e.Index is 0, the outcome of the Acquire that named e is unknown: then
-	// Withdraw first makes sure that it can no longer take effect. After any
-	// error, call it again until it succeeds.
+	// Withdraw first makes sure that it can no longer take effect; a hold with the
+	// value that this gateway was a party to before that Acquire stays. After any
+	// error, call Withdraw again until it succeeds.
 	Withdraw(ctx context.Context, key Key, e Entry) error
 
 	// Expired says whether the entry e, which this gateway waited for and which
@@ -228,16 +230,12 @@ type Store interface {
 
 	// List reads a queue, linearizably: what any gateway was told before the
 	// call began is in it. With a limit above 0, only so many entries from the
-	// head on.
+	// head on. Left is filled in for an entry that is Held.
 	List(ctx context.Context, key Key, limit int) (Listing, error)
-
-	// Left asks how much of a held entry's TTL is left, in whole seconds rounded
-	// down. ErrNotFound: e has gone, or is about to.
-	Left(ctx context.Context, key Key, e Entry) (time.Duration, error)
 
 	// Watch calls apply with every change of the queue after the revision
 	// after, in order, none missing: all changes of one revision in one call.
-	// It returns when ctx ends (nil), or when it cannot go on (ErrCompacted, or
+	// It returns when ctx ends (nil), without another call of apply, or when it cannot go on (ErrCompacted, or
 	// any other error): then the caller lists anew. Calls of apply do not
 	// overlap.
 	Watch(ctx context.Context, key Key, after uint64, apply func(revision uint64, events []Event)) error

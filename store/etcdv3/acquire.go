@@ -51,7 +51,7 @@ func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acqui
 	if err != nil {
 		return store.Acquired{}, err
 	}
-	epoch := ss.epoch.Load()
+	epoch, since := ss.epoch.Load(), s.revision.Load()
 	entryKey, ttl := q.entry(name), seconds(a.TTL)
 
 	look := []clientv3.Op{clientv3.OpGet(s.self), clientv3.OpGet(entryKey)}
@@ -66,7 +66,7 @@ func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acqui
 	}
 	if a.Wait && a.Contended {
 		resp, err := s.commit(ctx, enqueue)
-		return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err})
+		return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, since: since})
 	}
 
 	l, err := s.leases.take(ctx, ttl)
@@ -87,13 +87,14 @@ func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acqui
 		t.otherwise = []clientv3.Op{clientv3.OpTxn(enqueue.when, enqueue.then, enqueue.otherwise)}
 	}
 	resp, err := s.commit(ctx, t)
-	return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, held: held, lease: l})
+	return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, since: since, held: held, lease: l})
 }
 
 // attempt is a transaction that was to make an entry.
 type attempt struct {
 	resp  *clientv3.TxnResponse
 	err   error
+	since int64  // etcd's revision before it, or an earlier one
 	held  record // what it put, if the lock was free
 	lease lease  // on this lease, if any
 }
@@ -116,6 +117,7 @@ func (s *Store) acquired(ctx context.Context, q queue, ss *session, epoch int64,
 		if at.lease.id != 0 {
 			s.leases.discard(at.lease.id)
 		}
+		e.Ref = &ref{since: at.since}
 		return store.Acquired{Entry: e}, at.err
 	case at.err != nil:
 		if at.lease.id != 0 {
@@ -165,7 +167,7 @@ func (s *Store) started(ctx context.Context, q queue, got store.Acquired) (store
 	left, err := s.leases.renew(ctx, refOf(got.Entry).lease)
 	switch {
 	case err != nil:
-		return got, fmt.Errorf("%w: %w", store.ErrUnknown, err)
+		return got, fmt.Errorf("%w: it is held, but %v", store.ErrUnknown, err)
 	case left == 0:
 		return store.Acquired{}, errAgain // expired before it began, entry and all
 	}
@@ -191,6 +193,7 @@ func (s *Store) join(ctx context.Context, q queue, ss *session, epoch int64, e s
 	case !a.Wait:
 		return store.Acquired{}, store.ErrTaken
 	case contains(r.rec.Waiting, s.id):
+		s.noteShared(q.entry(e.Name), r)
 		return store.Acquired{Entry: e}, nil
 	}
 	return s.joinWaiting(ctx, q, ss, epoch, e)

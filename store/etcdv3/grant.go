@@ -30,6 +30,14 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 	}
 	defer cancel()
 	q, want := s.queue(key), seconds(ttl)
+	if e.Held && !refOf(e).granted {
+		// Its lease may live on under another entry: see that this one is there.
+		now, err := s.find(ctx, q, store.Target{Index: e.Index, Hint: &e})
+		if err != nil {
+			return e, fmt.Errorf("granting: %w", err)
+		}
+		e = now
+	}
 	for {
 		var failure error
 		e, failure = s.grant(ctx, q, e, ahead, want)
@@ -59,8 +67,8 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	}
 	if e.Held && contains(r.rec.Claims, s.id) {
 		got, err := s.setTTL(ctx, q, e, max(ttl, r.rec.TTL))
-		if errors.Is(err, store.ErrNotFound) && refOf(got).rev == r.rev && r.rec.TTL < ttl {
-			return got, errAgain // somebody else has changed it meanwhile
+		if errors.Is(err, store.ErrNotFound) {
+			return e, errAgain // it has gone, or been changed
 		}
 		return got, err
 	}

@@ -26,11 +26,33 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 	}
 	defer cancel()
 	q := s.queue(key)
+	for again := true; ; again = false {
+		l, err := s.list(ctx, q, limit)
+		if err != nil {
+			return store.Listing{}, fmt.Errorf("listing: %w", err)
+		}
+		if len(l.Entries) == 0 || !l.Entries[0].Held {
+			return l, nil
+		}
+		left, err := s.timeToLive(ctx, refOf(l.Entries[0]).lease)
+		if err != nil {
+			return store.Listing{}, fmt.Errorf("listing: %w", err)
+		}
+		if left < 0 && again {
+			continue // it has gone since, or its time is up and it goes any moment
+		}
+		l.Entries[0].Left = time.Duration(max(left, 0)) * time.Second
+		return l, nil
+	}
+}
+
+// list is List without what is left of the TTL.
+func (s *Store) list(ctx context.Context, q queue, limit int) (store.Listing, error) {
 	if limit > 0 && limit <= page {
 		resp, err := s.get(ctx, q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(int64(limit)),
 			clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
 		if err != nil {
-			return store.Listing{}, fmt.Errorf("listing: %w", err)
+			return store.Listing{}, err
 		}
 		return q.listing(resp.Header.Revision, resp.Kvs), nil
 	}
@@ -40,7 +62,7 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 	for from, more := q.prefix, true; more; {
 		resp, err := s.get(ctx, from, clientv3.WithRange(q.end), clientv3.WithLimit(page), clientv3.WithRev(revision))
 		if err != nil {
-			return store.Listing{}, fmt.Errorf("listing: %w", err)
+			return store.Listing{}, err
 		}
 		if revision == 0 {
 			revision = resp.Header.Revision
@@ -64,20 +86,6 @@ func (q queue) listing(revision int64, kvs []*mvccpb.KeyValue) store.Listing {
 	}
 	slices.SortFunc(l.Entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
 	return l
-}
-
-// Left implements store.Store.
-func (s *Store) Left(ctx context.Context, _ store.Key, e store.Entry) (time.Duration, error) {
-	ctx, cancel, err := s.begin(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer cancel()
-	left, err := s.timeToLive(ctx, refOf(e).lease)
-	if err == nil && left < 0 {
-		err = store.ErrNotFound
-	}
-	return time.Duration(max(left, 0)) * time.Second, err
 }
 
 // timeToLive is what is left of a lease, in seconds; -1 if it is gone.
@@ -120,6 +128,9 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 			n := slices.IndexFunc(events, func(e *clientv3.Event) bool { return e.Kv.ModRevision != rev })
 			if n < 0 {
 				n = len(events)
+			}
+			if ctx.Err() != nil {
+				break
 			}
 			apply(uint64(rev), s.events(q, events[:n]))
 			events = events[n:]

@@ -75,9 +75,16 @@ func (r record) encode(value string) string {
 
 // ref is what the store needs to write an entry conditionally.
 type ref struct {
-	rev   int64 // the entry's mod revision
+	rev   int64 // the entry's mod revision; 0 if it is not known to be there
 	lease clientv3.LeaseID
 	rec   record
+
+	// granted: the store has just written this, as a hold.
+	granted bool
+
+	// Of an entry that may be there, since the answer to the write that was to
+	// make it was lost: what that has made was created later than since.
+	since int64
 }
 
 // decode reads an entry. Something that is not a record, put there by hand, is

@@ -70,6 +70,7 @@ func (s *Store) handOver(ctx context.Context, q queue, holder store.Entry, next 
 		s.leases.discard(to.lease)
 	}
 	granted := changed(e, rec, resp.Header.Revision, l.id)
+	refOf(granted).granted = true
 	return &granted, nil
 }
 

@@ -115,7 +115,7 @@ func (s *Store) Revision() uint64 { return uint64(s.revision.Load()) }
 // that hang on it in one commit.
 func (s *Store) Close(ctx context.Context) error {
 	if s.closed.Swap(true) {
-		return nil
+		return store.ErrClosed
 	}
 	var first error
 	for _, sh := range s.shared.all() {

@@ -28,10 +28,12 @@ func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) erro
 	return nil
 }
 
-// withdraw removes this gateway from the entry at entryKey. If e has an index,
-// it is that entry or none; if e is known to the store, that is tried first.
+// withdraw removes this gateway from the entry at entryKey. If e is known to the
+// store as something that this gateway is a party to, that is tried first; else,
+// and when it is no longer that, the entry is read.
 func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) error {
 	q := queue{} // names are not needed here: the key is the name
+	index, since := e.Index, refOf(e).since
 	known := refOf(e).rev != 0
 	e.Name = entryKey
 	for {
@@ -40,30 +42,37 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) er
 			if err != nil {
 				return err
 			}
-			if len(resp.Kvs) == 0 || (e.Index != 0 && uint64(resp.Kvs[0].CreateRevision) != e.Index) {
-				s.shared.forget(entryKey, 0)
-				return nil
+			if len(resp.Kvs) == 0 {
+				break
 			}
-			e = q.decode(resp.Kvs[0])
+			kv := resp.Kvs[0]
+			if index != 0 && uint64(kv.CreateRevision) != index || kv.CreateRevision <= since {
+				break // another one, that e is not about
+			}
+			e = q.decode(kv)
 		}
-		err := s.leave(ctx, q, e)
-		if !errors.Is(err, errAgain) {
+		r := refOf(e)
+		if contains(r.rec.Waiting, s.id) || contains(r.rec.Claims, s.id) {
+			err := s.leave(ctx, q, e)
 			if err == nil {
-				s.shared.forget(entryKey, 0)
+				break
 			}
-			return err
+			if !errors.Is(err, errAgain) {
+				return err
+			}
+		} else if !known {
+			break // no party to it
 		}
 		known = false
 	}
+	s.shared.forget(entryKey, 0)
+	return nil
 }
 
-// leave is one round of withdraw, from what e is known to be.
+// leave removes this gateway from what e is known to be.
 func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 	r := refOf(e)
 	rec := r.rec.leftBy(s.id)
-	if len(rec.Waiting) == len(r.rec.Waiting) && len(rec.Claims) == len(r.rec.Claims) {
-		return nil // no party to it
-	}
 	if len(rec.Claims) == 0 && len(rec.Waiting) > 0 {
 		var err error
 		if rec.Waiting, err = s.alive(ctx, rec.Waiting); err != nil {

@@ -1,0 +1,214 @@
+package etcdv3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/storetest"
+)
+
+// leaks fails the test if it leaves a goroutine behind.
+func leaks(t *testing.T) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+// TestContract runs the suite that every driver must pass, on a real etcd.
+func TestContract(t *testing.T) {
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	var harnesses atomic.Int32
+	storetest.Run(t, func(t *testing.T) storetest.Harness {
+		prefix := fmt.Sprintf("/test%d", harnesses.Add(1))
+		gateways := map[store.Store]*testGateway{}
+		return storetest.Harness{
+			Handover:   true,
+			SessionTTL: sessionTTL*time.Second + 3*time.Second, // and what etcd's expiry takes
+			Open: func(t *testing.T) store.Store {
+				g := openThrough(t, server, prefix)
+				gateways[g.Store] = g
+				return g.Store
+			},
+			Expire: func(t *testing.T, s store.Store) { gateways[s].expire(t, client) },
+			Kill: func(_ *testing.T, s store.Store) {
+				gateways[s].wire.Refuse(true)
+				gateways[s].stop()
+			},
+			Cut: func(_ *testing.T, s store.Store, cut bool) { gateways[s].wire.Refuse(cut) },
+			Lose: func(_ *testing.T, s store.Store, how storetest.Loss) func() {
+				return gateways[s].loss.next(how)
+			},
+			Compact: func(t *testing.T) {
+				now, err := client.Get(t.Context(), "x")
+				if err == nil {
+					_, err = client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}
+
+// testGateway is a store with its own, breakable, way to etcd.
+type testGateway struct {
+	*Store
+	wire *etcdtest.Wire
+	loss *loss
+}
+
+func openThrough(t *testing.T, server *etcdtest.Server, prefix string) *testGateway {
+	t.Helper()
+	g := &testGateway{wire: etcdtest.NewWire(t, server.Endpoint), loss: &loss{}}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:   []string{g.wire.Endpoint},
+		DialOptions: append(DialOptions(), grpc.WithChainUnaryInterceptor(g.loss.intercept)),
+		Logger:      zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	g.Store = Open(client, Options{Prefix: prefix})
+	return g
+}
+
+// expire revokes the session's lease and waits until the store knows.
+func (g *testGateway) expire(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	ss := g.session.Load()
+	if ss == nil {
+		return
+	}
+	if _, err := client.Revoke(t.Context(), ss.lease); err != nil {
+		t.Fatal(err)
+	}
+	left, err := g.leases.renew(t.Context(), ss.lease)
+	if err != nil || left != 0 {
+		t.Fatalf("the revoked lease has %d s left (%v)", left, err)
+	}
+	ss.ended.Store(true)
+}
+
+// loss loses a write, or its answer.
+type loss struct {
+	mu      sync.Mutex
+	how     storetest.Loss
+	deliver func()
+}
+
+// next has the next transaction lost.
+func (l *loss) next(how storetest.Loss) func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.how, l.deliver = how, func() {}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.deliver()
+	}
+}
+
+func (l *loss) intercept(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	l.mu.Lock()
+	how := l.how
+	if how == "" || method != "/etcdserverpb.KV/Txn" {
+		l.mu.Unlock()
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	l.how = ""
+	if how == storetest.DelayedRequest {
+		late := context.WithoutCancel(ctx)
+		l.deliver = func() { _ = invoke(late, method, req, reply, cc, opts...) }
+	}
+	l.mu.Unlock()
+	if how == storetest.LostAnswer {
+		if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
+			return err
+		}
+	}
+	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
+		sent.Store(true)
+	}
+	return status.Error(codes.Unavailable, "the connection was lost")
+}
+
+// A request that never left the process is not one with an unknown outcome: it
+// is the difference between 503 and 504.
+func TestNeverSentIsUnavailable(t *testing.T) {
+	leaks(t)
+	server := etcdtest.Start(t)
+	g := openThrough(t, server, "/test")
+	defer g.Close(context.Background())
+	key := store.Key{Space: "lock", Name: "k"}
+	a := store.Acquire{TTL: time.Minute, Wait: true}
+	if _, err := g.Acquire(t.Context(), key, a); err != nil {
+		t.Fatal(err)
+	}
+	g.wire.Refuse(true)
+	begin := time.Now()
+	got, err := g.Acquire(t.Context(), key, a)
+	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) || got.Entry.Name != "" {
+		t.Errorf("acquiring without a connection: %v, %v; want ErrUnavailable and nothing owed", got, err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %v, want at most 5 s", took)
+	}
+	g.wire.Refuse(false)
+}
+
+// Uncontended, an acquire and a release are a commit each, and a renewal none
+// (the design's cost table).
+func TestCommits(t *testing.T) {
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	s := Open(server.Client(t, DialOptions()...), Options{Prefix: "/test"})
+	defer s.Close(context.Background())
+	key := store.Key{Space: "lock", Name: "k"}
+	cycle := func() {
+		got, err := s.Acquire(t.Context(), key, store.Acquire{TTL: time.Minute, Wait: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			if _, err := s.Renew(t.Context(), key, store.Target{Index: got.Entry.Index}, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Release(t.Context(), key, store.Target{Index: got.Entry.Index}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commits := func() uint64 {
+		status, err := client.Status(t.Context(), server.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.RaftIndex
+	}
+	cycle() // it opens the session and grants the first lease
+	before := commits()
+	const cycles = 20
+	for range cycles {
+		cycle()
+	}
+	if n := commits() - before; n != 2*cycles {
+		t.Errorf("%d cycles with 10 renewals each were %d commits, want %d", cycles, n, 2*cycles)
+	}
+}
