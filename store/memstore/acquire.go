@@ -67,7 +67,7 @@ func (s *Store) acquire(q *queue, name string, a store.Acquire) (store.Acquired,
 	}
 	t.put(q, e)
 	t.commit()
-	return store.Acquired{Entry: e.snapshotLeft()}, nil
+	return store.Acquired{Entry: e.snapshotLeft(e.ttl)}, nil
 }
 
 // join makes this gateway a party to the entry that has the request's value.
@@ -83,7 +83,7 @@ func (s *Store) join(q *queue, e *entry, a store.Acquire) (store.Acquired, error
 			t.put(q, e)
 			t.commit()
 		}
-		return store.Acquired{Entry: e.snapshotLeft(), Renewed: told}, nil
+		return store.Acquired{Entry: e.snapshotLeft(a.TTL), Renewed: told}, nil
 	case !a.Wait:
 		return store.Acquired{}, store.ErrTaken
 	case !e.waiting.has(s):

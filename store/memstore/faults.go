@@ -20,7 +20,6 @@ const (
 	OpRelease  Op = "Release"
 	OpRenew    Op = "Renew"
 	OpList     Op = "List"
-	OpLeft     Op = "Left"
 	OpWatch    Op = "Watch"
 )
 

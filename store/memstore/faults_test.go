@@ -148,7 +148,7 @@ func TestSetDownFailsCallsAndStallsWatches(t *testing.T) {
 		waiter := acquire(t, s, queued)
 		_, err := down.Acquire(t.Context(), key, queued)
 		wantErr(t, err, store.ErrUnavailable)
-		_, err = down.Left(t.Context(), key, e)
+		_, err = down.List(t.Context(), key, 0)
 		wantErr(t, err, store.ErrUnavailable)
 		wantErr(t, down.Watch(ctx, key, e.Index, nil), store.ErrUnavailable)
 		synctest.Wait()
@@ -336,8 +336,8 @@ func TestDelayedWritesAndTheirFences(t *testing.T) {
 	}
 	delay(OpRenew, renew)
 	deliver(1)
-	if left, err := other.Left(t.Context(), key, e); err != nil || left < 59*time.Minute {
-		t.Fatalf("%v left (%v) after a delayed Renew for an hour", left, err)
+	if l, err := other.List(t.Context(), key, 0); err != nil || l.Entries[0].Left < 59*time.Minute {
+		t.Fatalf("listed %+v (%v) after a delayed Renew for an hour", l, err)
 	}
 	delay(OpWithdraw, func() error { return s.Withdraw(t.Context(), key, e) })
 	acquire(t, other, valued)

@@ -35,15 +35,17 @@ func (s *Store) grant(q *queue, of store.Entry, ttl time.Duration) (store.Entry,
 	}
 	changed := !e.held || !e.claims.has(s) || e.ttl < ttl
 	s.claim(e)
-	if e.left() < ttl {
-		s.cluster.hold(q, e, max(ttl, e.ttl))
+	left := e.left()
+	if left < ttl {
+		left = max(ttl, e.ttl)
+		s.cluster.hold(q, e, left)
 	}
 	if changed {
 		t := s.cluster.begin()
 		t.put(q, e)
 		t.commit()
 	}
-	return e.snapshotLeft(), nil
+	return e.snapshotLeft(left), nil
 }
 
 // Withdraw implements store.Store.

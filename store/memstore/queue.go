@@ -55,10 +55,11 @@ func (e *entry) snapshot() store.Entry {
 	}
 }
 
-// snapshotLeft is a snapshot with what is left of the TTL.
-func (e *entry) snapshotLeft() store.Entry {
+// snapshotLeft is a snapshot that tells what is left of the TTL, as stores do: in
+// whole seconds.
+func (e *entry) snapshotLeft(left time.Duration) store.Entry {
 	snapshot := e.snapshot()
-	snapshot.Left = e.left()
+	snapshot.Left = left.Truncate(time.Second)
 	return snapshot
 }
 

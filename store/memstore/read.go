@@ -3,7 +3,6 @@ package memstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
@@ -19,27 +18,13 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 		l.Revision = s.cluster.revision
 		l.Entries = make([]store.Entry, len(entries))
 		for i, e := range entries {
-			l.Entries[i] = e.snapshot()
+			l.Entries[i] = e.snapshotLeft(e.left())
 		}
 	})
 	if err != nil {
 		return store.Listing{}, fmt.Errorf("listing: %w", err)
 	}
 	return l, nil
-}
-
-// Left implements store.Store.
-func (s *Store) Left(ctx context.Context, key store.Key, e store.Entry) (time.Duration, error) {
-	var left time.Duration
-	err := s.read(ctx, OpLeft, key, func(q *queue) {
-		if e := q.named(e.Name, e.Index); e != nil {
-			left = e.left()
-		}
-	})
-	if err != nil {
-		return 0, fmt.Errorf("reading a TTL: %w", err)
-	}
-	return left, nil
 }
 
 // Expired implements store.Store.

@@ -79,5 +79,5 @@ func (s *Store) renew(q *queue, target store.Target, ttl time.Duration) (store.E
 		t.put(q, e)
 		t.commit()
 	}
-	return e.snapshotLeft(), nil
+	return e.snapshotLeft(ttl), nil
 }

@@ -33,7 +33,8 @@ func newFixture(t *testing.T, h Harness) *fixture {
 }
 
 // gateway is a store whose methods, as wrapped here, fail the test on an error.
-// They are for the test's own goroutine.
+// They are for the test's own goroutine. An entry is handed back to the gateway
+// that it came from, since its Ref may be of no use to another.
 type gateway struct {
 	store.Store
 	f *fixture

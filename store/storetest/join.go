@@ -48,12 +48,12 @@ func firstToLeave(f *fixture) {
 	holder := a.hold(anonymous())
 	for _, order := range [][2]gateway{{a, b}, {b, a}} {
 		leaver, stayer := order[0], order[1]
-		first := a.queue(valued("v"))
-		second := b.queue(valued("v"))
-		leaver.withdraw(first)
-		leaver.withdraw(first)
-		stayer.wantQueue(held(holder), waiting(first))
-		stayer.withdraw(second)
+		place := map[gateway]store.Entry{a: a.queue(valued("v"))}
+		place[b] = b.queue(valued("v"))
+		leaver.withdraw(place[leaver])
+		leaver.withdraw(place[leaver])
+		stayer.wantQueue(held(holder), waiting(place[a]))
+		stayer.withdraw(place[stayer])
 		stayer.wantQueue(held(holder))
 	}
 }
@@ -61,14 +61,14 @@ func firstToLeave(f *fixture) {
 func lastToLeave(f *fixture) {
 	gateways := []gateway{f.open(), f.open(), f.open()}
 	holder := gateways[0].hold(anonymous())
-	var e store.Entry
+	var places []store.Entry
 	for _, g := range gateways {
-		e = g.queue(valued("v"))
+		places = append(places, g.queue(valued("v")))
 	}
-	gateways[1].withdraw(e)
-	gateways[0].withdraw(e)
-	gateways[0].wantQueue(held(holder), waiting(e))
-	gateways[2].withdraw(e)
+	gateways[1].withdraw(places[1])
+	gateways[0].withdraw(places[0])
+	gateways[0].wantQueue(held(holder), waiting(places[0]))
+	gateways[2].withdraw(places[2])
 	gateways[0].wantQueue(held(holder))
 }
 
@@ -76,22 +76,22 @@ func joinedAgain(f *fixture) {
 	a, b := f.open(), f.open()
 	holder := a.hold(anonymous())
 	first := a.queue(valued("v"))
-	b.queue(valued("v"))
+	other := b.queue(valued("v"))
 	a.withdraw(first)
 	again := a.queue(valued("v"))
 	if again.Index != first.Index {
 		f.Fatalf("the place was %s and is %s", describe(first), describe(again))
 	}
-	b.withdraw(first)
+	b.withdraw(other)
 	b.wantQueue(held(holder), waiting(again))
 }
 
 // raceFor acquires on all gateways at once and returns the one entry that all
-// must have got.
-func (f *fixture) raceFor(gateways []gateway, a store.Acquire) store.Entry {
+// must have got, as each of them got it.
+func (f *fixture) raceFor(gateways []gateway, a store.Acquire) []store.Entry {
 	f.Helper()
 	var mu sync.Mutex
-	var got []store.Acquired
+	got := make(map[gateway]store.Acquired)
 	ctx := f.ctx()
 	f.racers(gateways, 1, func(g gateway) {
 		acquired, err := g.Acquire(ctx, f.key, a)
@@ -101,28 +101,31 @@ func (f *fixture) raceFor(gateways []gateway, a store.Acquire) store.Entry {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		got = append(got, acquired)
+		got[g] = acquired
 	})
 	if len(got) != len(gateways) {
 		f.FailNow()
 	}
-	for _, other := range got {
-		if other.Entry.Index != got[0].Entry.Index || other.Entry.Held != got[0].Entry.Held || other.Renewed {
-			f.Fatalf("racing gateways got %s and %s, renewed %t", describe(got[0].Entry), describe(other.Entry), other.Renewed)
+	var entries []store.Entry
+	for _, g := range gateways {
+		e := got[g].Entry
+		entries = append(entries, e)
+		if e.Index != entries[0].Index || e.Held != entries[0].Held || got[g].Renewed {
+			f.Fatalf("racing gateways got %s and %s, renewed %t", describe(entries[0]), describe(e), got[g].Renewed)
 		}
 	}
-	return got[0].Entry
+	return entries
 }
 
 func racingGatewaysMakeOneHold(f *fixture) {
 	gateways := []gateway{f.open(), f.open(), f.open()}
 	for range 10 {
 		e := f.raceFor(gateways, valued("v"))
-		gateways[0].wantQueue(held(e))
-		gateways[0].withdraw(e)
-		gateways[1].withdraw(e)
-		gateways[0].wantQueue(held(e))
-		gateways[2].withdraw(e)
+		gateways[0].wantQueue(held(e[0]))
+		gateways[0].withdraw(e[0])
+		gateways[1].withdraw(e[1])
+		gateways[0].wantQueue(held(e[0]))
+		gateways[2].withdraw(e[2])
 		gateways[0].wantQueue()
 	}
 }
@@ -134,11 +137,11 @@ func racingGatewaysMakeOnePlace(f *fixture) {
 	for i := range 10 {
 		request.Contended = i%2 == 0
 		e := f.raceFor(gateways, request)
-		gateways[0].wantQueue(held(holder), waiting(e))
-		gateways[1].withdraw(e)
-		gateways[2].withdraw(e)
-		gateways[0].wantQueue(held(holder), waiting(e))
-		gateways[0].withdraw(e)
+		gateways[0].wantQueue(held(holder), waiting(e[0]))
+		gateways[1].withdraw(e[1])
+		gateways[2].withdraw(e[2])
+		gateways[0].wantQueue(held(holder), waiting(e[0]))
+		gateways[0].withdraw(e[0])
 		gateways[0].wantQueue(held(holder))
 	}
 }

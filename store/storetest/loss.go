@@ -120,10 +120,10 @@ func unreachable(f *fixture) {
 	f.needCut()
 	a, b := f.open(), f.open()
 	holder := a.hold(valued("v"))
-	w := b.queue(anonymous())
+	w, mine := b.queue(anonymous()), a.queue(anonymous())
 	f.Cut(f.T, a.Store, true)
 
-	var owed []store.Entry
+	owed := []store.Entry{mine}
 	calls := map[string]func() error{
 		"Acquire": func() error {
 			got, err := a.Acquire(f.ctx(), f.key, anonymous())
@@ -139,17 +139,13 @@ func unreachable(f *fixture) {
 			_, err := a.Grant(f.ctx(), f.key, holder, store.Ahead{}, long)
 			return err
 		},
-		"Withdraw": func() error { return a.Withdraw(f.ctx(), f.key, store.Entry{Name: holder.Name, Index: 1}) },
+		"Withdraw": func() error { return a.Withdraw(f.ctx(), f.key, mine) },
 		"Renew": func() error {
 			_, err := a.Renew(f.ctx(), f.key, byIndex(holder), long)
 			return err
 		},
 		"List": func() error {
 			_, err := a.List(f.ctx(), f.key, 0)
-			return err
-		},
-		"Left": func() error {
-			_, err := a.Left(f.ctx(), f.key, holder)
 			return err
 		},
 		"Expired": func() error {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,10 +18,13 @@ var randomTests = []test{
 	{"WatchesAndListingsAgree_I1_I5", watchesAndListingsAgree},
 }
 
-// random is a source whose seed is in the test's log.
+// random is a source whose seed is in the test's log, or in the environment.
 func (f *fixture) random() *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
-	f.Logf("seed %d", seed)
+	if given, err := strconv.ParseUint(os.Getenv("STORETEST_SEED"), 10, 64); err == nil {
+		seed = given
+	}
+	f.Logf("STORETEST_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 

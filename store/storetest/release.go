@@ -86,20 +86,21 @@ func releaseOfNothing(f *fixture) {
 func releaseWhoeverTheParties(f *fixture) {
 	a, b, c := f.open(), f.open(), f.open()
 	holder := a.hold(valued("holder"))
-	b.acquire(valued("holder"))
+	told := b.acquire(valued("holder"))
 	w := a.queue(valued("w"))
-	b.queue(valued("w"))
+	joined := b.queue(valued("w"))
 	c.releases(byIndex(w))
 	c.wantQueue(held(holder))
 	c.releases(byValue("holder"))
 	c.wantQueue()
 
 	// The parties notice, and owe nothing.
-	for _, g := range []gateway{a, b} {
-		g.wantNoGrant(w, store.Ahead{}, store.ErrNotFound)
-		g.withdraw(w)
-		g.withdraw(holder)
-	}
+	a.wantNoGrant(w, store.Ahead{}, store.ErrNotFound)
+	b.wantNoGrant(joined, store.Ahead{}, store.ErrNotFound)
+	a.withdraw(w)
+	b.withdraw(joined)
+	a.withdraw(holder)
+	b.withdraw(told.Entry)
 }
 
 func releaseWithAHint(f *fixture) {
@@ -120,12 +121,8 @@ func releaseWithAHint(f *fixture) {
 	b.wantQueue()
 	a.notFound(stale)
 
-	// A hint that another gateway made, or that nobody has seen in etcd.
-	e := a.hold(valued("v"))
-	b.releases(hinted(e))
-	e = a.hold(valued("v"))
-	e.Ref = nil
-	b.releases(hinted(e))
+	// A hint as its Acquire returned it.
+	a.releases(hinted(a.hold(valued("v"))))
 	b.wantQueue()
 }
 
@@ -138,7 +135,7 @@ func wrongHint(f *fixture) {
 
 	// The index is nobody's; the hint is another entry.
 	for _, e := range []store.Entry{holder, w, v} {
-		other := a.find(e)
+		other := b.find(e)
 		b.notFound(store.Target{Index: gone.Index, Hint: &other})
 		other.Index = gone.Index
 		b.notFound(store.Target{Index: gone.Index, Hint: &other})
@@ -147,7 +144,7 @@ func wrongHint(f *fixture) {
 
 	// The index is an entry's and the hint is another's: at most the index's
 	// entry goes.
-	other := a.find(v)
+	other := b.find(v)
 	_, err := b.Release(f.ctx(), f.key, store.Target{Index: w.Index, Hint: &other}, nil)
 	if err != nil {
 		f.wantErr(err, store.ErrNotFound, "Release")

@@ -118,26 +118,21 @@ func renewMakesNoParty(f *fixture) {
 func leftIsWhatIsLeft(f *fixture) {
 	a, b := f.open(), f.open()
 	e := a.hold(valued("v"))
-	for _, g := range []gateway{a, b} {
-		start := time.Now()
-		g.renew(byIndex(e), long)
-		left, err := g.Left(f.ctx(), f.key, g.find(e))
-		f.must(err, "Left")
-		if left < long-time.Since(start)-coarse || left > long+slack {
-			f.Fatalf("renewed for %v, %v left", long, left)
+	w := b.queue(anonymous())
+	for _, ttl := range []time.Duration{long, 2 * long, long} {
+		for _, g := range []gateway{a, b} {
+			start := time.Now()
+			g.renew(byIndex(e), ttl)
+			left := g.find(e).Left
+			if left < ttl-time.Since(start)-coarse || left > ttl+slack {
+				f.Fatalf("renewed for %v, %v left", ttl, left)
+			}
+			if left != left.Truncate(time.Second) {
+				f.Fatalf("%v left, which is not in whole seconds", left)
+			}
 		}
 	}
-	known := b.find(e)
-	a.release(e)
-	for _, g := range []gateway{a, b} {
-		left, err := g.Left(f.ctx(), f.key, known)
-		f.must(err, "Left")
-		if left != 0 {
-			f.Fatalf("%v left of an entry that has gone", left)
-		}
-	}
-	newer := a.hold(valued("v"))
-	if left, err := b.Left(f.ctx(), f.key, known); err != nil || left != 0 {
-		f.Fatalf("%v left of an entry that has gone (%v), with %s there", left, err, describe(newer))
+	if left := b.find(w).Left; left != 0 {
+		f.Fatalf("%v left of an entry that waits", left)
 	}
 }

@@ -10,6 +10,7 @@ var sessionTests = []test{
 	{"DeadGatewaysWaitersGo_I4", deadGatewaysWaitersGo},
 	{"DeadGatewayLeavesWhatOthersWaitFor_I7", deadGatewayLeavesShared},
 	{"DeadGatewayLeavesWhatIsHeld_I1", deadGatewayLeavesHeld},
+	{"DeadGatewayLeavesWhatAnotherWasGranted_I1", deadGatewayLeavesGranted},
 	{"DeadGatewayDoesNotKeepAnUndeliveredGrant_I4", deadGatewayKeepsNoGrant},
 	{"AllGatewaysOfASharedEntryDying_I4", allDie},
 	{"LivingGatewaysWaitersStay_I5", livingGatewaysWaitersStay},
@@ -65,8 +66,9 @@ func deadGatewayLeavesShared(f *fixture) {
 	f.needKill()
 	a, b := f.open(), f.openDoomed()
 	holder := a.hold(anonymous())
-	made := b.queue(valued("made")) // the dead gateway made it
-	a.queue(valued("made"))
+	f.watch(a, f.key, a.list().Revision)
+	b.queue(valued("made")) // the dead gateway made it
+	made := a.queue(valued("made"))
 	joined := a.queue(valued("joined")) // the dead gateway joined it
 	b.queue(valued("joined"))
 	sign := b.queue(anonymous())
@@ -90,17 +92,37 @@ func deadGatewayLeavesHeld(f *fixture) {
 	b.kill()
 	a.untilSessionEnds(sign)
 	a.wantQueue(held(e))
-	if got := a.acquire(valued("v")); got.Entry.Index != e.Index || got.Renewed {
+	got := a.acquire(valued("v"))
+	if got.Entry.Index != e.Index || got.Renewed {
 		f.Fatalf("acquiring a dead gateway's hold returned %s, renewed %t", describe(got.Entry), got.Renewed)
 	}
-	a.withdraw(e)
+	a.withdraw(got.Entry)
 	a.wantQueue(held(e)) // the dead gateway may have told its client
+}
+
+// deadGatewayLeavesGranted: the dead gateway waited for the entry until it was
+// granted to another, and never learned of that.
+func deadGatewayLeavesGranted(f *fixture) {
+	f.needKill()
+	a, b := f.open(), f.openDoomed()
+	holder := a.hold(anonymous())
+	b.queue(valued("v"))
+	e := a.queue(valued("v"))
+	sign := b.queue(anonymous())
+	a.release(holder)
+	a.grant(e, long)
+	b.kill()
+	a.untilSessionEnds(sign)
+	a.wantQueue(held(e))
+	a.withdraw(e)
+	a.wantQueue()
 }
 
 func deadGatewayKeepsNoGrant(f *fixture) {
 	f.needKill()
 	a, b := f.open(), f.openDoomed()
 	holder := a.hold(anonymous())
+	f.watch(a, f.key, a.list().Revision)
 	e := a.queue(valued("v"))
 	b.queue(valued("v"))
 	sign := b.queue(anonymous())
@@ -127,6 +149,7 @@ func allDie(f *fixture) {
 func livingGatewaysWaitersStay(f *fixture) {
 	f.needKill() // to know when a session would have ended
 	a, b := f.open(), f.openDoomed()
+	f.watch(a, f.key, a.list().Revision)
 	holder := a.hold(anonymous())
 	n, v := a.queue(lasting(anonymous(), time.Second)), a.queue(valued("v"))
 	for range 2 { // what is of session age twice is not there by luck
@@ -185,20 +208,22 @@ func expiredSessionLeavesShared(f *fixture) {
 	f.needExpire()
 	a, b := f.open(), f.open()
 	holder := b.hold(anonymous())
+	f.watch(b, f.key, b.list().Revision)
 	e := a.queue(valued("v"))
-	b.queue(valued("v"))
+	joined := b.queue(valued("v"))
 	sign := a.queue(anonymous())
 	a.expire()
 	b.untilSessionEnds(sign)
 	b.wantQueue(held(holder), waiting(e))
 
 	// The gateway takes part again when it asks.
-	if got := a.queue(valued("v")); got.Index != e.Index {
+	got := a.queue(valued("v"))
+	if got.Index != e.Index {
 		f.Fatalf("the place was %s and is %s", describe(e), describe(got))
 	}
-	b.withdraw(e)
+	b.withdraw(joined)
 	b.wantQueue(held(holder), waiting(e))
-	a.withdraw(e)
+	a.withdraw(got)
 	b.wantQueue(held(holder))
 }
 

@@ -132,6 +132,12 @@ func successorOfWaiting(f *fixture) {
 	first, second := a.queue(anonymous()), a.queue(anonymous())
 	a.wantNoHandover(a.releaseTo(first, a.next(second)))
 	a.wantQueue(held(holder), waiting(second))
+
+	// Nor does a head that never was granted have anything to hand over.
+	third := a.queue(anonymous())
+	a.release(holder)
+	a.wantNoHandover(a.releaseTo(second, a.next(third)))
+	a.wantQueue(waiting(third))
 }
 
 func successorOfNothing(f *fixture) {

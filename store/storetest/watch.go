@@ -56,7 +56,7 @@ func watchSeesEveryChange(f *fixture) {
 	note()
 	v := a.queue(valued("v"))
 	note()
-	b.queue(valued("v"))
+	joined := b.queue(valued("v"))
 	note()
 	n := b.queue(anonymous())
 	note()
@@ -64,11 +64,11 @@ func watchSeesEveryChange(f *fixture) {
 	note()
 	a.releases(byIndex(holder))
 	note()
-	b.grant(v, long)
+	b.grant(joined, long)
 	note()
 	a.grant(v, 2*long)
 	note()
-	b.withdraw(v)
+	b.withdraw(joined)
 	note()
 	a.withdraw(v)
 	note()
@@ -134,6 +134,21 @@ func watchEndsWithItsContext(f *fixture) {
 	cancel()
 	if err := a.Watch(ctx, f.key, a.list().Revision, func(uint64, []store.Event) {}); err != nil {
 		f.Fatalf("Watch returned %v when its context had ended", err)
+	}
+
+	// Nothing more is told, even of what has happened already.
+	ctx, cancel = context.WithCancel(f.Context())
+	start := a.list().Revision
+	for range 3 {
+		a.queue(anonymous())
+	}
+	calls := 0
+	err := a.Watch(ctx, f.key, start, func(uint64, []store.Event) {
+		calls++
+		cancel()
+	})
+	if err != nil || calls != 1 {
+		f.Fatalf("Watch called apply %d times and returned %v when its context ended in the first", calls, err)
 	}
 
 	// One with nothing to tell.
