@@ -192,11 +192,17 @@ func (s *Store) join(ctx context.Context, q queue, ss *session, epoch int64, e s
 		return s.joinHeld(ctx, q, epoch, e, seconds(a.TTL))
 	case !a.Wait:
 		return store.Acquired{}, store.ErrTaken
+	case epoch == 0:
+		// Without its session's key this gateway would count as dead.
+		if err := s.newEpoch(ctx, ss); err != nil {
+			return store.Acquired{}, nothingWritten(err)
+		}
+		return store.Acquired{}, errAgain
 	case contains(r.rec.Waiting, s.id):
 		s.noteShared(q.entry(e.Name), r)
 		return store.Acquired{Entry: e}, nil
 	}
-	return s.joinWaiting(ctx, q, ss, epoch, e)
+	return s.joinWaiting(ctx, q, epoch, e)
 }
 
 // joinHeld adds this gateway to those that may tell a client of the hold.
@@ -223,14 +229,7 @@ func (s *Store) joinHeld(ctx context.Context, q queue, epoch int64, e store.Entr
 
 // joinWaiting adds this gateway to those that wait for e, which from then on
 // hangs on a lease that all of them keep alive: so it outlives each of them.
-func (s *Store) joinWaiting(ctx context.Context, q queue, ss *session, epoch int64, e store.Entry) (store.Acquired, error) {
-	if epoch == 0 {
-		// Without its key this gateway would count as dead.
-		if err := s.newEpoch(ctx, ss); err != nil {
-			return store.Acquired{}, nothingWritten(err)
-		}
-		return store.Acquired{}, errAgain
-	}
+func (s *Store) joinWaiting(ctx context.Context, q queue, epoch int64, e store.Entry) (store.Acquired, error) {
 	r := refOf(e)
 	id := r.lease
 	if !r.rec.Shared {

@@ -146,12 +146,28 @@ func (s *Store) keepAlive(ctx context.Context) {
 				s.logger.Warn("session expired: its waiting requests queue again")
 			}
 		}
-		for _, sh := range s.shared.all() {
+		entries := s.shared.all()
+		if len(entries) > 0 {
+			s.showAlive(attempt)
+		}
+		for _, sh := range entries {
 			if ttl, err := s.keepalives.renew(attempt, sh.lease); err == nil && ttl == 0 {
 				s.shared.forget(sh.key, sh.lease)
 			}
 		}
 		cancel()
+	}
+}
+
+// showAlive makes sure that the session has its key where other gateways look for
+// it: before one of them takes away an entry that this gateway waits for too.
+func (s *Store) showAlive(ctx context.Context) {
+	ss, err := s.open(ctx)
+	if err == nil && ss.epoch.Load() == 0 {
+		err = s.newEpoch(ctx, ss)
+	}
+	if err != nil {
+		s.logger.Debug("opening a session", zap.Error(err))
 	}
 }
 
