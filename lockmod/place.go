@@ -192,14 +192,16 @@ func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 	ttl := p.ttl()
 	l.mu.Unlock()
 
-	e, err := l.s.store.Grant(l.s.ctx, l.key, e, ahead, ttl)
+	granted, err := l.s.store.Grant(l.s.ctx, l.key, e, ahead, ttl)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.entry = e
+	if granted.Name != "" {
+		p.entry = granted
+	}
 	switch {
 	case err == nil && !p.missing:
-		p.held(e, true)
+		p.held(granted, true)
 	case err == nil, errors.Is(err, store.ErrNotFound):
 		p.lost()
 	case errors.Is(err, store.ErrNotHead):

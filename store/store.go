@@ -193,7 +193,8 @@ type Store interface {
 	// gateway may tell its clients that they hold the lock. It may be called
 	// again after any error, and on an entry that has been granted already, by
 	// this gateway or by another: then it makes this gateway a party to the
-	// hold, and leaves or makes the TTL at least ttl.
+	// hold, and leaves or makes the TTL at least ttl. With an error it returns the
+	// entry as last seen, or none.
 	//
 	// ErrNotFound: e, as of e.Index, is gone. ErrNotHead: etcd knows an entry
 	// before it.
@@ -209,7 +210,8 @@ type Store interface {
 	Withdraw(ctx context.Context, key Key, e Entry) error
 
 	// Expired says whether the entry e, which this gateway waited for and which
-	// has gone, went because its session did, rather than by somebody's hand.
+	// has gone, went because its session did, or because its TTL ran out before
+	// this gateway could tell anybody of the grant, rather than by somebody's hand.
 	// Then its clients are owed a new place.
 	Expired(ctx context.Context, key Key, e Entry) (bool, error)
 

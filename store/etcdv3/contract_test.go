@@ -3,7 +3,9 @@ package etcdv3
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +22,14 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
 )
+
+// Most of the suite's time is waiting for leases to expire: its tests wait side by
+// side.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "24")
+	os.Exit(m.Run())
+}
 
 // leaks fails the test if it leaves a goroutine behind.
 func leaks(t *testing.T) {
