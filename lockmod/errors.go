@@ -1,6 +1,7 @@
 package lockmod
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -66,7 +67,14 @@ var outcomes = []struct {
 	{store.ErrClosed, Error{http.StatusServiceUnavailable, 300, "The gateway is stopping"}},
 	{store.ErrUnknown, Error{http.StatusGatewayTimeout, 301, "The answer of etcd was lost: the outcome is unknown"}},
 	{store.ErrUnavailable, Error{http.StatusServiceUnavailable, 300, "etcd cannot be reached"}},
+
+	// Something before this handler gave the request only so much time. Last, since
+	// the others may have it for their reason.
+	{context.DeadlineExceeded, Error{http.StatusGatewayTimeout, 301, "The request took too long: the outcome is unknown"}},
 }
+
+// unexpected is what a client is told of an error that nobody has foreseen.
+var unexpected = &Error{http.StatusServiceUnavailable, 300, "Internal error"}
 
 // Explain turns an error of this package or of package store into what a client
 // is told of it.
@@ -80,7 +88,7 @@ func Explain(err error) *Error {
 			return &outcomes[i].Error
 		}
 	}
-	return &Error{http.StatusInternalServerError, 300, "Internal error"}
+	return unexpected
 }
 
 // retryAfter is how many seconds a client that is turned away should stay away.

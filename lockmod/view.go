@@ -1,10 +1,6 @@
 package lockmod
 
 import (
-	"mime"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -52,27 +48,3 @@ func shown(e store.Entry) string {
 }
 
 func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
-
-// wantsJSON says whether the client asked for JSON rather than for text.
-func wantsJSON(r *http.Request) bool {
-	json, text := 0.0, 0.0
-	for _, header := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(header, ",") {
-			kind, params, err := mime.ParseMediaType(part)
-			if err != nil {
-				continue
-			}
-			quality := 1.0
-			if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
-				quality = q
-			}
-			switch kind {
-			case "application/json":
-				json = max(json, quality)
-			case "text/plain":
-				text = max(text, quality)
-			}
-		}
-	}
-	return json > 0 && json >= text
-}

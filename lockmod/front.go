@@ -1,0 +1,142 @@
+package lockmod
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// backend is what the HTTP layer needs of a Service.
+type backend interface {
+	Acquire(ctx context.Context, r Request) (*Hold, error)
+	Renew(ctx context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error)
+	Release(ctx context.Context, key string, t store.Target) error
+	Holder(ctx context.Context, key string) (store.Entry, error)
+	Queue(ctx context.Context, key string) (store.Listing, error)
+	Revision() uint64
+}
+
+// Operation is what is done for one method.
+type Operation struct {
+	Cause string            // what an error says that it comes from
+	Serve func(*Call) error // answers, or returns an error, which then is the answer
+}
+
+// Operations are those of a kind of key, by method. That of GET serves HEAD too.
+type Operations map[string]Operation
+
+// front is what the handlers of all kinds of keys have in common: it finds the
+// key, reads the parameters, and turns errors into answers.
+type front struct {
+	svc        backend
+	prefix     string
+	operations Operations
+	allow      string
+	limits     Limits
+	logger     *zap.Logger
+}
+
+// NewFront returns a handler of operations on keys whose paths are prefix, which
+// ends in a slash, and the key.
+func NewFront(svc *Service, prefix string, operations Operations, limits Limits, logger *zap.Logger) http.Handler {
+	return newFront(svc, prefix, operations, limits, logger)
+}
+
+func newFront(svc backend, prefix string, operations Operations, limits Limits, logger *zap.Logger) http.Handler {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if _, ok := operations[method]; ok {
+			allow = append(allow, method)
+			if method == http.MethodGet {
+				allow = append(allow, http.MethodHead)
+			}
+		}
+	}
+	return &front{
+		svc:        svc,
+		prefix:     prefix,
+		operations: operations,
+		allow:      strings.Join(append(allow, http.MethodOptions), ", "),
+		limits:     limits,
+		logger:     logger,
+	}
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff") // values are the clients' own
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", f.allow)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	op, ok := f.operations[method]
+	if !ok {
+		w.Header().Set("Allow", f.allow)
+		f.fail(w, r, notAllowed(), r.Method)
+		return
+	}
+	c := &Call{front: f, w: w, r: r}
+	var err error
+	if c.Key, err = f.key(r.URL.Path); err == nil {
+		if c.Params, err = ReadParams(w, r, int64(f.limits.MaxBody)); err == nil {
+			err = op.Serve(c)
+		}
+	}
+	if err != nil {
+		f.fail(w, r, err, op.Cause)
+	}
+}
+
+// key is everything after the prefix, less one trailing slash.
+func (f *front) key(path string) (string, error) {
+	key, below := strings.CutPrefix(path, f.prefix)
+	key = strings.TrimSuffix(key, "/")
+	switch {
+	case !below && path+"/" != f.prefix:
+		return "", store.ErrNotFound
+	case !below, key == "":
+		return "", badKey("Key is required")
+	case len(key) > f.limits.MaxKey:
+		return "", tooLarge("The key is longer than " + strconv.Itoa(f.limits.MaxKey) + " bytes")
+	case !utf8.ValidString(key):
+		return "", badKey("The key is not valid UTF-8")
+	}
+	return key, nil
+}
+
+// statusClientGone is what proxies log for a client that did not wait for its
+// answer.
+const statusClientGone = 499
+
+// fail answers with an error. Where the client has gone, nobody reads the answer;
+// but without one net/http would make it a 200, and so would access logs.
+func (f *front) fail(w http.ResponseWriter, r *http.Request, err error, cause string) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		w.WriteHeader(statusClientGone)
+		return
+	}
+	e := Explain(err)
+	level := zap.WarnLevel
+	if e == unexpected {
+		level = zap.ErrorLevel
+	}
+	if e.Status >= http.StatusInternalServerError && !errors.Is(err, ErrStopping) {
+		if c := f.logger.Check(level, "request failed"); c != nil {
+			c.Write(zap.String("cause", cause), zap.Int("status", e.Status), zap.Error(err))
+		}
+	}
+	WriteError(w, e, cause, f.svc.Revision())
+}
