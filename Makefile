@@ -1,0 +1,51 @@
+# What a developer does here, one target each. `make` alone lists them.
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 1m
+TIMEOUT  ?= 10m
+
+.PHONY: help build run test test-tools lint bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build ./caddy with this checkout's modules
+	./xcaddy.sh --output ./caddy
+
+run: build ## build, then run Caddyfile.example on 127.0.0.1:4001
+	./caddy run --config Caddyfile.example
+
+test: test-tools ## set up what the tests need, then run all of them under the race detector
+	go test -race -timeout $(TIMEOUT) ./...
+
+# The tests ask the gateway with curl, and the race detector is built with a C compiler.
+test-tools:
+	@missing=; \
+	command -v curl >/dev/null || missing="curl"; \
+	command -v "$$(go env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
+	[ -z "$$missing" ] || { \
+		echo "make test: installing $$missing"; \
+		apt-get install -y --no-install-recommends $$missing || \
+		{ apt-get update && apt-get install -y --no-install-recommends $$missing; } || \
+		{ echo "make test: the tests need $$missing, and apt-get could not install it: install it by hand" >&2; exit 1; }; \
+	}
+
+lint: ## gofmt, go vet, golangci-lint and the import rules
+	@files=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r f; do [ ! -e "$$f" ] || echo "$$f"; done) && \
+	unformatted=$$(gofmt -l $$files) && \
+	{ [ -z "$$unformatted" ] || { echo "not as gofmt formats it:"; echo "$$unformatted"; exit 1; }; }
+	go vet ./...
+	go run $(GOLANGCI) run ./...
+
+bench: ## run the benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+fuzz: ## fuzz each fuzz target for a minute (FUZZTIME=10m for longer)
+	@git grep --untracked -oE '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed 's|^|./|; s|/[^/]*:func | |' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+clean: ## remove what was built; ./etcd-data, which is data, stays
+	rm -f caddy *.test *.out
