@@ -24,6 +24,8 @@ type line struct {
 	valued map[string]*place // those with a value, until they are done
 	closed bool
 
+	joining int // places that are
+
 	mirror *mirror // nil while nobody waits
 }
 
@@ -73,7 +75,7 @@ func (l *line) enter(w *waiter, r Request) (p *place, busy <-chan struct{}) {
 		l.valued[r.Value] = p
 	}
 	l.s.ref(l)
-	p.state = joining
+	l.joining++
 	go p.join()
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package lockmod
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -118,21 +119,38 @@ func (p *place) join() {
 	p.joined(got, err)
 }
 
+// A request is answered within 5 s when etcd is away, its turn to ask etcd, the
+// slot, included.
+const (
+	slotWithin = 2500 * time.Millisecond // where etcd answers nobody
+	askWithin  = 4500 * time.Millisecond // slot and all
+	askAtLeast = 1500 * time.Millisecond // after the slot
+)
+
 func (p *place) acquire() (store.Acquired, error) {
-	l := p.line
+	l, begin := p.line, time.Now()
+	if !l.s.joins.enter(l.s.ctx, slotWithin) {
+		return store.Acquired{}, store.ErrUnavailable
+	}
+	ctx, cancel := context.WithTimeout(l.s.ctx, max(askWithin-time.Since(begin), askAtLeast))
+	defer cancel()
 	l.mu.Lock()
 	a := store.Acquire{
-		Value:     p.value,
-		HasValue:  p.hasValue,
-		TTL:       p.ttl(),
-		Wait:      p.wait,
-		Contended: l.mirror != nil && l.mirror.queue.Len() > 0,
+		Value:    p.value,
+		HasValue: p.hasValue,
+		TTL:      p.ttl(),
+		Wait:     p.wait,
+		// Somebody of this gateway is before it, or will be.
+		Contended: l.joining > 1 || len(l.named) > 0 || l.mirror != nil && l.mirror.queue.Len() > 0,
 	}
 	l.mu.Unlock()
-	return l.s.store.Acquire(l.s.ctx, l.key, a)
+	got, err := l.s.store.Acquire(ctx, l.key, a)
+	l.s.joins.leave(err == nil || errors.Is(err, store.ErrTaken))
+	return got, err
 }
 
 func (p *place) joined(got store.Acquired, err error) {
+	p.line.joining--
 	p.entry = got.Entry
 	switch {
 	case errors.Is(err, store.ErrTaken):
@@ -268,6 +286,7 @@ func (p *place) lost() {
 		return
 	}
 	p.state, p.wait = joining, true
+	p.line.joining++
 	go p.recover()
 }
 
@@ -300,6 +319,7 @@ func (p *place) recover() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.joining--
 	p.fail(ErrCancelled)
 	p.finish()
 }
@@ -362,7 +382,11 @@ func (p *place) end() {
 func (p *place) withdraw(e store.Entry) {
 	l := p.line
 	for wait := time.Duration(0); sleep(l.s.ctx, wait); wait = backOff(wait) {
+		if !l.s.withdrawals.enter(l.s.ctx, slotWithin) {
+			continue
+		}
 		err := l.s.store.Withdraw(l.s.ctx, l.key, e)
+		l.s.withdrawals.leave(err == nil)
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return
 		}

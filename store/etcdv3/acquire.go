@@ -69,6 +69,26 @@ func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acqui
 		return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, since: since})
 	}
 
+	if !a.Wait && a.Contended {
+		// Most likely it is taken, which costs no commit to see.
+		look := []clientv3.Op{
+			clientv3.OpGet(q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()),
+			clientv3.OpGet(entryKey),
+		}
+		resp, err := read(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+			return s.client.Txn(ctx).Then(look...).Commit()
+		})
+		if err != nil {
+			return store.Acquired{}, err
+		}
+		some, same := resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs
+		switch {
+		case len(same) > 0:
+			return s.join(ctx, q, ss, epoch, q.decode(same[0]), a)
+		case len(some) > 0:
+			return store.Acquired{}, store.ErrTaken
+		}
+	}
 	l, err := s.leases.take(ctx, ttl)
 	if err != nil {
 		return store.Acquired{}, err
