@@ -11,8 +11,9 @@ import (
 )
 
 // Acquire answers when the request holds the lock; its Key and MaxWaiting are
-// filled in. Only an answer that has been sent whole while its client was still
-// there counts as delivered (I4).
+// filled in. An answer that has been sent whole, to a client that was still there
+// when it began, counts as delivered (I4). A client that goes after that may have
+// read it, as curl does and goes: its lock must not be taken away (I1).
 func (c *Call) Acquire(req Request) error {
 	req.Key, req.MaxWaiting = c.Key, c.front.limits.MaxWaiting
 	ctx := c.r.Context()
@@ -35,7 +36,7 @@ func (c *Call) Acquire(req Request) error {
 		return err
 	}
 	c.tellOf(holder)
-	delivered = send() == nil && c.flush() == nil && ctx.Err() == nil
+	delivered = send() == nil && c.flush() == nil
 	return nil
 }
 
