@@ -178,11 +178,11 @@ func (r reply) String() string {
 	return fmt.Sprintf("%d %q", r.status, r.body)
 }
 
-// client opens a connection for each request, as curl does, unless one is idle.
+// client opens a connection for each request, as curl does. (One that is kept
+// may be closed by a reload just when the next request is sent.)
 var client = &http.Client{Transport: &http.Transport{
-	MaxIdleConnsPerHost: 256,
-	IdleConnTimeout:     5 * time.Second,
-	DisableCompression:  true,
+	DisableKeepAlives:  true,
+	DisableCompression: true,
 }}
 
 // do sends a request for a lock: its key and query, and a form as the body.
