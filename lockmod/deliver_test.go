@@ -166,7 +166,7 @@ func (p *parked) Acquire(ctx context.Context, _ Request) (*Hold, error) {
 		close(p.left)
 	case <-p.giveUp:
 	}
-	return nil, ctx.Err()
+	return nil, ErrStopping
 }
 
 // net/http tells that a client has gone only once its body has been read,

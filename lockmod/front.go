@@ -39,7 +39,6 @@ type front struct {
 	svc        backend
 	prefix     string
 	operations Operations
-	allow      string
 	limits     Limits
 	logger     *zap.Logger
 }
@@ -51,30 +50,28 @@ func NewFront(svc *Service, prefix string, operations Operations, limits Limits,
 }
 
 func newFront(svc backend, prefix string, operations Operations, limits Limits, logger *zap.Logger) http.Handler {
-	var allow []string
+	return &front{svc: svc, prefix: prefix, operations: operations, limits: limits, logger: logger}
+}
+
+// allow is the header of that name: the methods that there are.
+func (f *front) allow() string {
+	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
-		if _, ok := operations[method]; ok {
-			allow = append(allow, method)
+		if _, ok := f.operations[method]; ok {
+			methods = append(methods, method)
 			if method == http.MethodGet {
-				allow = append(allow, http.MethodHead)
+				methods = append(methods, http.MethodHead)
 			}
 		}
 	}
-	return &front{
-		svc:        svc,
-		prefix:     prefix,
-		operations: operations,
-		allow:      strings.Join(append(allow, http.MethodOptions), ", "),
-		limits:     limits,
-		logger:     logger,
-	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff") // values are the clients' own
 	if r.Method == http.MethodOptions {
-		w.Header().Set("Allow", f.allow)
+		w.Header().Set("Allow", f.allow())
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -84,7 +81,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	op, ok := f.operations[method]
 	if !ok {
-		w.Header().Set("Allow", f.allow)
+		w.Header().Set("Allow", f.allow())
 		f.fail(w, r, notAllowed(), r.Method)
 		return
 	}

@@ -182,6 +182,20 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+func TestAllow(t *testing.T) {
+	for _, method := range []string{"OPTIONS", "PATCH"} {
+		if got := serve(on(&fake{}), method, Prefix, "", "").Header().Get("Allow"); got != "GET, HEAD, POST, PUT, DELETE, OPTIONS" {
+			t.Errorf("%s: Allow is %q", method, got)
+		}
+	}
+	only := newFront(&fake{}, Prefix, Operations{"PUT": operations["PUT"]}, DefaultLimits(), zap.NewNop())
+	w := serve(only, "GET", Prefix+"k", "", "")
+	wantError(t, w, 405, 214, "Method is not supported here", "GET")
+	if got := w.Header().Get("Allow"); got != "PUT, OPTIONS" {
+		t.Errorf("Allow is %q", got)
+	}
+}
+
 func TestPathsThatAreNotTheHandlers(t *testing.T) {
 	for path, want := range map[string]struct {
 		status, code int
