@@ -1,171 +1,232 @@
-// Package caddymodule is the project's Caddy plugin: the etcd app, which says
-// where etcd is; the handlers that answer /mod; and the etcd directive, which
-// makes a site a drop-in for etcd's address.
+// Package caddymodule is everything here that knows Caddy: the etcd app, the
+// handlers of the modules under /mod, and their Caddyfile.
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 )
 
-func init() { caddy.RegisterModule(App{}) }
+func init() {
+	caddy.RegisterModule(App{})
+}
 
-// App says which etcd the gateway's locks are in, and to which one everything but
-// /mod is passed on. Either Embedded or Endpoints has to be given.
+// App is the etcd cluster that the gateway stands before: where it is, and how
+// the gateway itself talks to it. The handlers `etcd_lock` and its like work
+// through it. All gateways of one cluster have to agree on `api` and `prefix`.
 //
-// It survives reloads: as long as these settings stay the same, requests that
-// wait for a lock go on waiting, in their places.
+// The connection is made when it is needed, kept over reloads that change none
+// of these fields, and shared by everything that uses it. An etcd that is down
+// does not keep Caddy from starting: requests are answered with 503 until it is
+// back.
 type App struct {
-	// A single-node etcd that runs inside this process: for trying things out,
-	// and where one machine is enough. Its data stay in a folder of their own.
+	// A single-node etcd in this process, instead of `endpoints`: the fields of
+	// the module `etcd.embedded`. Default: none.
 	EmbeddedRaw json.RawMessage `json:"embedded,omitempty"`
 
-	// The client URLs of an etcd cluster's members, `http://host:2379` say. All
-	// have to have the same scheme. Placeholders work.
+	// The addresses of the cluster's members, for their clients:
+	// `http://10.0.0.1:2379`, `https://etcd1.example.com:2379`, or `host:port`,
+	// which is HTTPS if `tls` is set and else HTTP. Without a port, 2379 is
+	// meant. All of them have to use the same scheme. Placeholders are replaced
+	// when the configuration is loaded; the `etcd` directive of the Caddyfile,
+	// which makes routes of the addresses, refuses them. Required unless
+	// `embedded` is set.
 	Endpoints []string `json:"endpoints,omitempty"`
 
-	// Which of etcd's APIs the locks are kept in. Default and so far the only
-	// one: `v3`. All gateways of a cluster have to use the same.
+	// Which of etcd's APIs the gateway keeps its locks with: `v3`, or `v2` for
+	// clusters that have nothing newer, which this version does not support
+	// yet. It is never guessed, because two gateways that chose differently
+	// would each grant the same lock. At start, an etcd that answers and does
+	// not have the API is an error. Default: `v3`.
 	API string `json:"api,omitempty"`
 
-	// What the gateway's own keys in etcd begin with. Default: `/_etcd/mod`. All
-	// gateways of a cluster have to use the same.
+	// What all of the gateway's keys in etcd begin with: an absolute path.
+	// Placeholders like `{env.PREFIX}` are replaced when the configuration is
+	// loaded. Default: `/_etcd/mod`.
 	Prefix string `json:"prefix,omitempty"`
 
-	// The user that the gateway itself is in etcd; those who come through the
-	// gateway are who they say. Placeholders work, `{env.ETCD_PASSWORD}` say.
+	// The name of the etcd user that the gateway is. Requests that are handed on
+	// to etcd don't get it: they bring credentials of their own, or none.
+	// Placeholders like `{env.ETCD_USER}` and `{file./run/secrets/user}` are
+	// replaced when the configuration is loaded. Default: none.
 	Username string `json:"username,omitempty"`
+
+	// The etcd user's password. Placeholders as in `username`, where it should
+	// rather come from than from the configuration itself.
 	Password string `json:"password,omitempty"`
 
-	// How to speak TLS to endpoints that begin with `https`.
+	// TLS towards etcd. Default: if an endpoint begins with `https://`, with the
+	// system's certificate authorities and without a client certificate.
 	TLS *TLS `json:"tls,omitempty"`
 
-	logger   *zap.Logger
-	settings settings
-	pool     poolReference
-	gateway  *gateway
+	logger     *zap.Logger
+	embedded   Embedded
+	settings   settings
+	life       *life
+	key        string // of the connection
+	connection *connection
 }
 
 // CaddyModule returns the Caddy module information.
 func (App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "etcd", New: func() caddy.Module { return new(App) }}
+	return caddy.ModuleInfo{
+		ID:  "etcd",
+		New: func() caddy.Module { return new(App) },
+	}
 }
 
-// Provision takes the gateway with these settings from the pool, or makes it. It
-// does no I/O but for reading certificates.
+// Provision takes a reference to the connection. It does no I/O beyond reading
+// certificates.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
-	if err := a.resolve(); err != nil {
-		return err
-	}
 	events, err := ctx.App("events")
 	if err != nil {
-		return fmt.Errorf("getting the events app: %w", err)
+		return fmt.Errorf("getting events app: %w", err)
 	}
-	if err := events.(*caddyevents.App).On("stopping", a); err != nil {
-		return fmt.Errorf("subscribing to the end of the process: %w", err)
-	}
-	a.gateway, a.pool, err = acquireGateway(a.settings)
-	return err
-}
-
-// resolve turns the configuration into settings, with defaults and placeholders
-// filled in.
-func (a *App) resolve() error {
-	switch {
-	case a.EmbeddedRaw != nil && len(a.Endpoints) > 0:
-		return errors.New("embedded and endpoints exclude each other")
-	case a.EmbeddedRaw == nil && len(a.Endpoints) == 0:
-		return errors.New("either embedded or endpoints is required")
-	case a.Password != "" && a.Username == "":
-		return errors.New("a password needs a username")
-	}
-	switch a.API {
-	case "", apiV3:
-	case "v2":
-		return errors.New("api v2 is not supported by this version")
-	default:
-		return fmt.Errorf("unknown api %q: it is v3", a.API)
-	}
-
-	repl := caddy.NewReplacer()
-	s := settings{
-		Prefix:   a.Prefix,
-		Username: repl.ReplaceAll(a.Username, ""),
-		Password: repl.ReplaceAll(a.Password, ""),
-		TLS:      a.TLS.replaced(repl),
-	}
-	if s.Prefix == "" {
-		s.Prefix = defaultPrefix
-	}
-	if s.Prefix[0] != '/' {
-		return fmt.Errorf("prefix %q does not begin with a slash", s.Prefix)
-	}
-	for _, endpoint := range a.Endpoints {
-		url, err := parseEndpoint(repl.ReplaceAll(endpoint, ""))
-		if err != nil {
-			return err
-		}
-		s.Endpoints = append(s.Endpoints, url)
-	}
-	if err := oneScheme(s.Endpoints); err != nil {
-		return err
+	if err := events.(*caddyevents.App).On("stopping", exitHandler{}); err != nil {
+		return fmt.Errorf("subscribing to the end: %w", err)
 	}
 	if a.EmbeddedRaw != nil {
-		server, err := loadEmbedded(a.EmbeddedRaw)
+		mod, err := ctx.LoadModuleByID(embeddedID, a.EmbeddedRaw)
 		if err != nil {
-			return err
+			return fmt.Errorf("loading embedded: %w", explainMissing(err))
 		}
-		endpoint, err := server.Endpoint()
-		if err != nil {
-			return err
-		}
-		s.Embedded, s.Endpoints, s.server = string(a.EmbeddedRaw), []string{endpoint}, server
+		a.embedded = mod.(Embedded)
 	}
-	a.settings = s
+	if a.settings, err = a.resolve(caddy.NewReplacer()); err != nil {
+		return err
+	}
+	a.life = lives.enlist()
+	a.key = a.settings.key(a.life)
+	if a.connection, err = a.borrow(); err != nil {
+		return fmt.Errorf("setting up the connection to etcd: %w", err)
+	}
+	follow(a.connection.followed, a.logger)
 	return nil
 }
 
-const (
-	apiV3         = "v3"
-	defaultPrefix = "/_etcd/mod"
-)
-
-// Start starts the embedded etcd if there is one, and else makes sure that it is
-// not one without the v3 API. An etcd that cannot be reached stops nothing.
-func (a *App) Start() error {
-	if a.settings.server != nil {
-		return a.gateway.startServer(a.settings.server)
-	}
-	return checkAPI(a.settings, a.logger)
+// borrow takes a reference to the connection, which its user gives back. It is
+// another one than the app's own only if that has ended, because the
+// configuration has been unloaded.
+func (a *App) borrow() (*connection, error) {
+	return connect(a.key, a.settings, a.life, a.logger)
 }
 
-// Stop does nothing: what the app has is released by Cleanup.
+// resolve replaces placeholders and defaults, and checks what comes out.
+func (a *App) resolve(repl *caddy.Replacer) (settings, error) {
+	s := settings{API: a.API, Prefix: a.Prefix, Username: a.Username, Password: a.Password}
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"prefix", &s.Prefix}, {"username", &s.Username}, {"password", &s.Password}} {
+		text, err := repl.ReplaceOrErr(*f.text, true, true)
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", f.name, err)
+		}
+		*f.text = text
+	}
+	if s.Prefix == "" {
+		s.Prefix = "/_etcd/mod"
+	}
+	trimmed := strings.TrimRight(s.Prefix, "/")
+	switch s.API {
+	case "":
+		s.API = "v3"
+	case "v3":
+	case "v2":
+		return s, errors.New("api v2 is not supported by this version")
+	default:
+		return s, fmt.Errorf("api %q is none of v2, v3", s.API)
+	}
+	switch {
+	case !strings.HasPrefix(s.Prefix, "/"):
+		return s, fmt.Errorf("prefix %q does not begin with a slash", s.Prefix)
+	case trimmed == "":
+		return s, fmt.Errorf("prefix %q is nothing but slashes", s.Prefix)
+	case s.Username == "" && s.Password != "":
+		return s, errors.New("password is set, but username is not")
+	case s.Username != "" && s.Password == "":
+		return s, errors.New("username is set, but password is not, or is empty")
+	}
+	s.Prefix = trimmed
+	return s, a.resolveAddresses(&s, repl)
+}
+
+func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
+	endpoints := make([]string, len(a.Endpoints))
+	for i, e := range a.Endpoints {
+		var err error
+		if endpoints[i], err = repl.ReplaceOrErr(e, true, true); err != nil {
+			return fmt.Errorf("endpoints: %w", err)
+		}
+	}
+	var err error
+	switch {
+	case a.embedded != nil && len(a.Endpoints) > 0:
+		return errors.New("embedded and endpoints are both set; one etcd it has to be")
+	case a.embedded != nil && a.TLS != nil:
+		return errors.New("tls is set, but the embedded etcd is reached without")
+	case a.embedded != nil:
+		s.Embedded = a.embedded.Identity()
+		grpc, _ := a.embedded.Addresses()
+		s.Endpoints = []string{grpc}
+	case len(a.Endpoints) == 0:
+		return errors.New("neither embedded nor endpoints is set")
+	default:
+		s.Endpoints, s.Secure, err = parseEndpoints(endpoints, a.TLS != nil)
+		if err != nil {
+			return err
+		}
+	}
+	if a.TLS != nil {
+		s.TLS = *a.TLS
+		if err := s.TLS.resolve(repl); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
+	return nil
+}
+
+// Start starts the embedded etcd, or asks the endpoints which version they are,
+// for at most 2 seconds.
+func (a *App) Start() error {
+	if a.embedded != nil {
+		if err := a.connection.start(a.embedded); err != nil {
+			return fmt.Errorf("starting the embedded etcd: %w", err)
+		}
+		return nil
+	}
+	return a.connection.check()
+}
+
+// Stop does nothing: requests that wait go on until they are answered, or until
+// the process exits (see life).
 func (a *App) Stop() error { return nil }
 
-// Cleanup gives the gateway back. Requests that still wait have references of
-// their own.
-func (a *App) Cleanup() error { return a.pool.release() }
-
-// Handle ends all waiting when the process is about to stop: Caddy's servers wait
-// for requests in flight, and these would not end by themselves (I9).
-func (a *App) Handle(ctx context.Context, _ caddy.Event) error {
-	if caddy.Exiting() && a.gateway != nil {
-		a.gateway.stopWaiting(ctx)
+// Cleanup gives the reference to the connection back. Requests that still wait
+// have references of their own.
+func (a *App) Cleanup() error {
+	if a.life != nil {
+		a.life.retire()
+	}
+	if a.connection != nil {
+		a.connection.disconnect()
+	}
+	if caddy.Exiting() {
+		awaitClosing()
 	}
 	return nil
 }
 
-// Interface guards.
+// Interface guards
 var (
-	_ caddy.App           = (*App)(nil)
-	_ caddy.Provisioner   = (*App)(nil)
-	_ caddy.CleanerUpper  = (*App)(nil)
-	_ caddyevents.Handler = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
 )

@@ -1,17 +1,22 @@
 package caddymodule
 
 import (
+	"slices"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-func init() { httpcaddyfile.RegisterGlobalOption("etcd", parseOption) }
+func init() {
+	httpcaddyfile.RegisterGlobalOption("etcd", parseGlobalOption)
+}
 
-// parseOption parses the global option. See UnmarshalCaddyfile.
-func parseOption(d *caddyfile.Dispenser, before any) (any, error) {
-	if before != nil {
-		return nil, d.Err("the etcd option is given twice")
+// parseGlobalOption parses the global option that names the etcd.
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("the global option etcd is set twice")
 	}
 	app := new(App)
 	if err := app.UnmarshalCaddyfile(d); err != nil {
@@ -20,15 +25,13 @@ func parseOption(d *caddyfile.Dispenser, before any) (any, error) {
 	return httpcaddyfile.App{Name: "etcd", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// UnmarshalCaddyfile sets up the app from the global option:
+// UnmarshalCaddyfile parses the global option. Syntax:
 //
 //	etcd {
-//	    embedded  <folder> {
-//	        ...
-//	    }
-//	    endpoints <url> [<url>...]
-//	    api       v3
-//	    prefix    <prefix>
+//	    embedded  <data folder> { ... }
+//	    endpoints <addresses...>
+//	    api       v3|v2
+//	    prefix    <path>
 //	    username  <name>
 //	    password  <password>
 //	    tls {
@@ -39,128 +42,130 @@ func parseOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	        insecure_skip_verify
 //	    }
 //	}
+//
+// One of embedded and endpoints is required, everything else is optional, and
+// nothing may be set twice. A bare tls means the system's certificate
+// authorities. For embedded's block, see package embedded.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the option's name
+	d.Next() // etcd
 	if d.NextArg() {
-		return d.Errf("unexpected '%s' after etcd", d.Val())
+		return d.Errf("unexpected '%s' after etcd: its options stand in a block", d.Val())
 	}
-	seen := make(map[string]bool)
 	for d.NextBlock(0) {
-		name := d.Val()
-		if err := once(d, seen, name); err != nil {
-			return err
-		}
-		switch name {
+		var err error
+		switch name := d.Val(); name {
 		case "embedded":
-			server, err := caddyfile.UnmarshalModule(d, embeddedID)
-			if err != nil {
-				return err
-			}
-			a.EmbeddedRaw = caddyconfig.JSON(server, nil)
+			err = a.unmarshalEmbedded(d)
 		case "endpoints":
-			a.Endpoints = d.RemainingArgs()
-			if len(a.Endpoints) == 0 {
-				return d.Err("endpoints needs at least one URL")
+			if a.Endpoints != nil {
+				return setTwice(d)
 			}
-			for _, endpoint := range a.Endpoints {
-				if _, err := parseEndpoint(endpoint); err != nil && !hasPlaceholder(endpoint) {
-					return d.WrapErr(err)
-				}
+			if a.Endpoints = d.RemainingArgs(); len(a.Endpoints) == 0 {
+				return d.Err("endpoints needs at least one address")
 			}
 		case "api":
-			if err := one(d, &a.API); err != nil {
-				return err
+			err = oneWord(d, &a.API)
+			if err == nil && a.API != "v3" && a.API != "v2" {
+				return d.Errf("api '%s' is none of v2, v3", a.API)
 			}
 		case "prefix":
-			if err := one(d, &a.Prefix); err != nil {
-				return err
-			}
+			err = oneWord(d, &a.Prefix)
 		case "username":
-			if err := one(d, &a.Username); err != nil {
-				return err
-			}
+			err = oneWord(d, &a.Username)
 		case "password":
-			if err := one(d, &a.Password); err != nil {
-				return err
-			}
+			err = oneWord(d, &a.Password)
 		case "tls":
-			a.TLS = new(TLS)
-			if err := a.TLS.unmarshalCaddyfile(d); err != nil {
-				return err
+			if a.TLS != nil {
+				return setTwice(d)
 			}
+			a.TLS = new(TLS)
+			err = a.TLS.unmarshalCaddyfile(d)
 		default:
-			return d.Errf("unknown etcd option '%s'", name)
+			return d.Errf("unknown option '%s' in etcd", name)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	switch {
-	case a.EmbeddedRaw != nil && len(a.Endpoints) > 0:
-		return d.Err("embedded and endpoints exclude each other")
-	case a.EmbeddedRaw == nil && len(a.Endpoints) == 0:
-		return d.Err("the etcd option needs either embedded or endpoints")
+	case a.EmbeddedRaw == nil && a.Endpoints == nil:
+		return d.Err("etcd needs one of embedded, endpoints")
+	case a.EmbeddedRaw != nil && a.Endpoints != nil:
+		return d.Err("embedded and endpoints are both set; one etcd it has to be")
+	case slices.ContainsFunc(a.Endpoints, hasPlaceholder):
+		return nil
 	}
+	if _, _, err := parseEndpoints(a.Endpoints, a.TLS != nil); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) unmarshalEmbedded(d *caddyfile.Dispenser) error {
+	if a.EmbeddedRaw != nil {
+		return setTwice(d)
+	}
+	module, err := caddyfile.UnmarshalModule(d, embeddedID)
+	if err != nil {
+		return explainMissing(err)
+	}
+	a.EmbeddedRaw = caddyconfig.JSON(module, nil)
 	return nil
 }
 
 func (t *TLS) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.Errf("unexpected '%s' after tls", d.Val())
+		return d.Errf("unexpected '%s' after tls: its options stand in a block", d.Val())
 	}
-	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if err := once(d, seen, name); err != nil {
-			return err
-		}
-		var into *string
-		switch name {
+		var err error
+		switch name := d.Val(); name {
 		case "ca":
-			into = &t.CA
+			err = oneWord(d, &t.CA)
 		case "cert":
-			into = &t.Cert
+			err = oneWord(d, &t.Cert)
 		case "key":
-			into = &t.Key
+			err = oneWord(d, &t.Key)
 		case "server_name":
-			into = &t.ServerName
+			err = oneWord(d, &t.ServerName)
 		case "insecure_skip_verify":
-			if d.NextArg() {
-				return d.Errf("unexpected '%s' after %s", d.Val(), name)
+			if t.InsecureSkipVerify {
+				return setTwice(d)
 			}
 			t.InsecureSkipVerify = true
-			continue
+			err = nothingMore(d, name)
 		default:
-			return d.Errf("unknown tls option '%s'", name)
+			return d.Errf("unknown option '%s' in tls", name)
 		}
-		if err := one(d, into); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	if (t.Cert == "") != (t.Key == "") {
-		return d.Err("tls needs both cert and key, or neither")
-	}
 	return nil
 }
 
-// one reads the one argument of the word that the dispenser is at.
-func one(d *caddyfile.Dispenser, into *string) error {
+// oneWord reads the one argument of the option that d stands at, which must not
+// have been set before.
+func oneWord(d *caddyfile.Dispenser, to *string) error {
+	if *to != "" {
+		return setTwice(d)
+	}
 	name := d.Val()
-	if !d.NextArg() {
+	if !d.NextArg() || d.Val() == "" {
 		return d.Errf("%s needs a value", name)
 	}
-	*into = d.Val()
+	*to = d.Val()
+	return nothingMore(d, name)
+}
+
+func nothingMore(d *caddyfile.Dispenser, name string) error {
 	if d.NextArg() {
-		return d.Errf("unexpected '%s' after %s %s", d.Val(), name, *into)
+		return d.Errf("unexpected '%s' after %s", d.Val(), name)
 	}
 	return nil
 }
 
-// once refuses a word that stands in a block for the second time.
-func once(d *caddyfile.Dispenser, seen map[string]bool, name string) error {
-	if seen[name] {
-		return d.Errf("%s is given twice", name)
-	}
-	seen[name] = true
-	return nil
-}
+func setTwice(d *caddyfile.Dispenser) error { return d.Errf("%s is set twice", d.Val()) }
 
-// Interface guard.
+// Interface guard
 var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -1,18 +1,14 @@
 package caddymodule
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
@@ -20,164 +16,153 @@ import (
 
 func init() {
 	caddy.RegisterModule(Lock{})
-	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseLock)
-	httpcaddyfile.RegisterDirectiveOrder("etcd_lock", httpcaddyfile.Before, "reverse_proxy")
 }
 
-// Lock answers requests for locks, those whose path begins with `/mod/v2/lock/`,
-// and hands all others to the next handler. It needs the etcd app.
+// Lock serves fair locks below `/mod/v2/lock/`, kept in the etcd that the etcd
+// app names. Other requests go to the next handler.
+//
+// The limits hold for this handler; requests that wait are counted together with
+// those of all handlers on the same etcd. What a request asks beyond them is
+// refused.
 type Lock struct {
-	// How many requests may wait at once, on all locks of this process. One more
-	// is answered with 429. Default: 100000.
+	// How many requests may wait for locks at once; more are answered with 429.
+	// Default: 100000.
 	MaxWaiting int `json:"max_waiting,omitempty"`
 
-	// The longest key, in bytes. Default: 1024.
+	// The longest key, in bytes; 413 beyond. Default: 1024.
 	MaxKey int `json:"max_key,omitempty"`
 
-	// The longest value, in bytes. Default: 65536. etcd by itself takes no
-	// request of more than 1.5 MiB.
+	// The longest value, in bytes, up to 1 MiB, because etcd takes no more;
+	// 413 beyond. Default: 65536.
 	MaxValue int `json:"max_value,omitempty"`
 
-	// The longest request body, in bytes. Default: 262144, as a value in a form
-	// may be three times as long as it is.
+	// The longest body of a request, in bytes; 413 beyond. It has to hold the
+	// value, percent-encoded. Default: 262144.
 	MaxBody int `json:"max_body,omitempty"`
 
-	// The longest TTL that a client may ask for. Default: 24 hours.
+	// The longest TTL that a client may ask for, in whole seconds; 400 beyond.
+	// Default: `24h`.
 	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
 
-	logger *zap.Logger
 	app    *App
+	limits lockmod.Limits
+	serve  http.Handler // on the app's connection
+	logger *zap.Logger
 }
+
+// mostValue leaves room for the rest of etcd's 1.5 MiB for a request.
+const mostValue = 1 << 20
 
 // CaddyModule returns the Caddy module information.
 func (Lock) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.etcd_lock", New: func() caddy.Module { return new(Lock) }}
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.etcd_lock",
+		New: func() caddy.Module { return new(Lock) },
+	}
 }
 
-// Provision finds the app.
+// Provision finds the etcd app.
 func (l *Lock) Provision(ctx caddy.Context) error {
 	l.logger = ctx.Logger()
-	app, err := ctx.AppIfConfigured("etcd")
-	if err != nil {
-		return fmt.Errorf("etcd_lock needs the etcd app, which says where etcd is (in a Caddyfile, the global etcd option): %w", err)
+	if err := l.setLimits(); err != nil {
+		return err
 	}
-	l.app = app.(*App)
+	app, err := etcdApp(ctx)
+	if err != nil {
+		return err
+	}
+	l.app = app
+	l.serve = l.handler(app.connection)
 	return nil
 }
 
-// Validate checks the limits.
-func (l *Lock) Validate() error {
-	for name, limit := range map[string]int64{
-		"max_waiting": int64(l.MaxWaiting), "max_key": int64(l.MaxKey), "max_value": int64(l.MaxValue),
-		"max_body": int64(l.MaxBody), "max_ttl": int64(l.MaxTTL),
+// etcdApp returns the etcd app of the configuration.
+func etcdApp(ctx caddy.Context) (*App, error) {
+	app, err := ctx.AppIfConfigured("etcd")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("there is no etcd app: name the etcd in the global etcd option, or in apps.etcd of a JSON configuration")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("getting the etcd app: %w", err)
+	}
+	return app.(*App), nil
+}
+
+func (l *Lock) setLimits() error {
+	l.limits = lockmod.DefaultLimits()
+	for _, f := range []struct {
+		name  string
+		value int
+		limit *int
+	}{
+		{"max_waiting", l.MaxWaiting, &l.limits.MaxWaiting},
+		{"max_key", l.MaxKey, &l.limits.MaxKey},
+		{"max_value", l.MaxValue, &l.limits.MaxValue},
+		{"max_body", l.MaxBody, &l.limits.MaxBody},
 	} {
-		if limit < 0 {
-			return fmt.Errorf("%s must not be negative", name)
+		if f.value < 0 {
+			return fmt.Errorf("%s %d is negative", f.name, f.value)
+		}
+		if f.value > 0 {
+			*f.limit = f.value
 		}
 	}
-	if l.MaxTTL != 0 && time.Duration(l.MaxTTL) < time.Second {
-		return fmt.Errorf("max_ttl must be at least 1s")
+	if l.limits.MaxValue > mostValue {
+		return fmt.Errorf("max_value %d is more than the %d that etcd can hold", l.MaxValue, mostValue)
+	}
+	switch ttl := time.Duration(l.MaxTTL); {
+	case ttl == 0:
+	case ttl < time.Second || ttl%time.Second != 0:
+		return fmt.Errorf("max_ttl %s is not a whole number of seconds, at least 1", ttl)
+	default:
+		l.limits.MaxTTL = ttl
 	}
 	return nil
 }
 
-func (l *Lock) limits() lockmod.Limits {
-	limits := lockmod.DefaultLimits()
-	return lockmod.Limits{
-		MaxWaiting: cmp.Or(l.MaxWaiting, limits.MaxWaiting),
-		MaxKey:     cmp.Or(l.MaxKey, limits.MaxKey),
-		MaxValue:   cmp.Or(l.MaxValue, limits.MaxValue),
-		MaxBody:    cmp.Or(l.MaxBody, limits.MaxBody),
-		MaxTTL:     cmp.Or(time.Duration(l.MaxTTL), limits.MaxTTL),
-	}
+func (l *Lock) handler(c *connection) http.Handler {
+	return lockmod.NewHandler(c.locks, l.limits, l.logger)
 }
 
-// ServeHTTP answers what is for a lock. The request has a reference to the
-// gateway, which therefore outlives the configuration for as long as it waits
-// (I8).
+// ServeHTTP serves requests for locks. Each has a reference to the connection for
+// as long as it waits, because a reload takes the handler's away under it.
 func (l *Lock) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !strings.HasPrefix(r.URL.Path+"/", lockmod.Prefix) {
+	if !below(r.URL.Path, lockPath) {
 		return next.ServeHTTP(w, r)
 	}
-	gateway, reference, err := acquireGateway(l.app.settings)
+	if !below(caddyhttp.CleanPath(r.URL.Path, true), lockPath) {
+		// Matchers see the path without its dots: what protects the locks does
+		// not protect this.
+		lockmod.WriteError(w, &lockmod.Error{Status: http.StatusBadRequest, Code: 210, Message: "The key climbs out of the locks"}, r.URL.Path, 0)
+		return nil
+	}
+	c, err := l.app.borrow()
 	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	defer func() {
-		if err := reference.release(); err != nil {
-			l.logger.Error("ending a gateway", zap.Error(err))
-		}
-	}()
-	lockmod.NewHandler(gateway.locks, l.limits(), l.logger).ServeHTTP(w, r)
+	defer c.giveBack()
+	stop := l.app.life.hurry(w, r)
+	defer stop()
+
+	serve := l.serve
+	if c != l.app.connection {
+		serve = l.handler(c)
+	}
+	serve.ServeHTTP(w, r)
 	return nil
 }
 
-func parseLock(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	l := new(Lock)
-	return l, l.UnmarshalCaddyfile(h.Dispenser)
+// lockPath is where the locks are.
+var lockPath = strings.TrimSuffix(lockmod.Prefix, "/")
+
+// below says whether a path is root, or below it.
+func below(path, root string) bool {
+	rest, ok := strings.CutPrefix(path, root)
+	return ok && (rest == "" || rest[0] == '/')
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
-//
-//	etcd_lock [<matcher>] {
-//	    max_waiting <number>
-//	    max_key     <size>
-//	    max_value   <size>
-//	    max_body    <size>
-//	    max_ttl     <duration>
-//	}
-func (l *Lock) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
-	return l.unmarshalBlock(d)
-}
-
-// unmarshalBlock reads the limits from the block behind the word that the
-// dispenser is at.
-func (l *Lock) unmarshalBlock(d *caddyfile.Dispenser) error {
-	if name := d.Val(); d.NextArg() {
-		return d.Errf("unexpected '%s' after %s", d.Val(), name)
-	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name, text := d.Val(), ""
-		if err := once(d, seen, name); err != nil {
-			return err
-		}
-		sizes := map[string]*int{"max_key": &l.MaxKey, "max_value": &l.MaxValue, "max_body": &l.MaxBody}
-		if _, isSize := sizes[name]; !isSize && name != "max_waiting" && name != "max_ttl" {
-			return d.Errf("unknown lock option '%s'", name)
-		}
-		if err := one(d, &text); err != nil {
-			return err
-		}
-		switch name {
-		case "max_waiting":
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 {
-				return d.Errf("max_waiting '%s' is not a number above 0", text)
-			}
-			l.MaxWaiting = n
-		case "max_ttl":
-			ttl, err := caddy.ParseDuration(text)
-			if err != nil || ttl < time.Second {
-				return d.Errf("max_ttl '%s' is not a duration of at least 1s", text)
-			}
-			l.MaxTTL = caddy.Duration(ttl)
-		default:
-			size, err := humanize.ParseBytes(text)
-			if err != nil || size < 1 || size > 1<<30 {
-				return d.Errf("%s '%s' is not a size from 1B to 1GiB", name, text)
-			}
-			*sizes[name] = int(size)
-		}
-	}
-	return nil
-}
-
-// Interface guards.
+// Interface guards
 var (
 	_ caddy.Provisioner           = (*Lock)(nil)
-	_ caddy.Validator             = (*Lock)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Lock)(nil)
-	_ caddyfile.Unmarshaler       = (*Lock)(nil)
 )

@@ -2,59 +2,51 @@ package caddymodule
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
-	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 func init() {
 	caddy.RegisterModule(NotFound{})
-	httpcaddyfile.RegisterHandlerDirective("etcd_not_found", parseNotFound)
-	httpcaddyfile.RegisterDirectiveOrder("etcd_not_found", httpcaddyfile.Before, "reverse_proxy")
 }
 
-// NotFound answers requests under `/mod` that no other handler has answered with
-// 404, in etcd's error form, so that none of them ever gets to etcd. It hands all
-// others to the next handler.
-type NotFound struct{}
+// NotFound answers every request below `/mod` with 404, in the form of etcd's
+// own errors, so that what no module serves is never handed on to etcd. Put it
+// behind the handlers of the modules. Other requests go to the next handler. It
+// has no fields.
+type NotFound struct {
+	app *App
+}
 
 // CaddyModule returns the Caddy module information.
 func (NotFound) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.etcd_not_found", New: func() caddy.Module { return new(NotFound) }}
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.etcd_not_found",
+		New: func() caddy.Module { return new(NotFound) },
+	}
 }
 
-func (NotFound) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !strings.HasPrefix(r.URL.Path+"/", "/mod/") {
+// Provision finds the etcd app.
+func (n *NotFound) Provision(ctx caddy.Context) error {
+	var err error
+	n.app, err = etcdApp(ctx)
+	return err
+}
+
+// ServeHTTP answers what is below /mod, as written or without its dots.
+func (n *NotFound) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !below(r.URL.Path, "/mod") && !below(caddyhttp.CleanPath(r.URL.Path, true), "/mod") {
 		return next.ServeHTTP(w, r)
 	}
-	lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, 0)
+	lockmod.WriteError(w, &lockmod.Error{Status: http.StatusNotFound, Code: 100, Message: "Key not found"}, r.URL.Path, n.app.connection.locks.Revision())
 	return nil
 }
 
-func parseNotFound(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	n := new(NotFound)
-	return n, n.UnmarshalCaddyfile(h.Dispenser)
-}
-
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
-//
-//	etcd_not_found [<matcher>]
-func (NotFound) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
-	if d.NextArg() || d.NextBlock(0) {
-		return d.Errf("unexpected '%s' after etcd_not_found", d.Val())
-	}
-	return nil
-}
-
-// Interface guards.
+// Interface guards
 var (
-	_ caddyhttp.MiddlewareHandler = NotFound{}
-	_ caddyfile.Unmarshaler       = NotFound{}
+	_ caddy.Provisioner           = (*NotFound)(nil)
+	_ caddyhttp.MiddlewareHandler = (*NotFound)(nil)
 )

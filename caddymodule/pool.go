@@ -3,141 +3,196 @@ package caddymodule
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 )
 
-// gateways are those that are in use, by their settings. A configuration that is
-// loaded takes what the one before had, if their settings are the same (I8).
-var gateways = caddy.NewUsagePool()
+// Together these leave a gateway that stops less than 5 s (I9), the embedded
+// etcd's end included. What is left in etcd then goes with the session's lease.
+const (
+	serviceGrace = time.Second
+	storeGrace   = 2 * time.Second
+)
 
-// settings are what makes one gateway another: all that concerns etcd. What does
-// not, such as limits, may change while requests wait.
+// settings are what makes one connection another one. A reload that changes
+// anything else keeps the connection.
 type settings struct {
-	Embedded  string // the embedded server's configuration
+	Embedded  string // the embedded server's identity
 	Endpoints []string
+	Secure    bool // endpoints are HTTPS
+	API       string
 	Prefix    string
 	Username  string
 	Password  string
-	TLS       *TLS
-
-	server EmbeddedServer
+	TLS       TLS
 }
 
-// poolKey is a hash: it holds a password.
-type poolKey [sha256.Size]byte
-
-func (s settings) key() poolKey {
+// key is the settings' place in the pool, of which it tells nothing.
+func (s settings) key(l *life) string {
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a struct of strings
 	}
-	return sha256.Sum256(text)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]) + "/" + strconv.Itoa(l.number)
 }
 
-// gateway is what waiting requests hang on: a client of etcd, the session on it
-// and the locks, and the embedded server, if any, under them.
-type gateway struct {
+// connections has a reference for every app, and for every request for as long
+// as it is served: Caddy unloads a configuration under its requests.
+var connections = caddy.NewUsagePool()
+
+// connection is a session with an etcd cluster, and the services on it.
+type connection struct {
+	key      string
+	settings settings
+	logger   *zap.Logger
+	followed *atomic.Pointer[zapcore.Core]
+
 	client *clientv3.Client
 	store  *etcdv3.Store
 	locks  *lockmod.Service
-	logger *zap.Logger
 
-	mu         sync.Mutex
-	stopServer func() error // of the embedded server, if it was started
+	endLocks func()        // once; answers all that wait
+	unhook   func() bool   // from the life's end
+	closed   chan struct{} // when all of it has ended
+
+	mu           sync.Mutex
+	stopEmbedded func() error // if it has been started
+	checked      bool         // etcd has told its version
 }
 
-// poolReference is one reference to a pooled gateway. The zero one is none.
-type poolReference struct {
-	key poolKey
-	set bool
+// connect takes a reference to the connection with these settings, and makes it
+// if there is none. It does no I/O but to read certificates.
+func connect(key string, s settings, l *life, logger *zap.Logger) (*connection, error) {
+	c, _, err := connections.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newConnection(key, s, l, logger)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.(*connection), nil
 }
 
-func (r *poolReference) release() error {
-	if !r.set {
+// giveBack gives a request's reference back. It does not wait for anything.
+func (c *connection) giveBack() { _, _ = connections.Delete(c.key) }
+
+// disconnect gives an app's reference back. If it was the last, it waits for the
+// end of the connection, for a few seconds.
+func (c *connection) disconnect() {
+	if last, _ := connections.Delete(c.key); last {
+		<-c.closed
+	}
+}
+
+func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connection, error) {
+	c := &connection{key: key, settings: s, closed: make(chan struct{})}
+	c.logger, c.followed = newFollower(logger)
+	var err error
+	if c.client, err = s.dial(c.logger); err != nil {
+		return nil, err
+	}
+	c.store = etcdv3.Open(c.client, etcdv3.Options{Prefix: s.Prefix, Logger: c.logger})
+	c.locks = lockmod.New(c.store, "lock", c.logger)
+	c.endLocks = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), serviceGrace)
+		defer cancel()
+		c.locks.Close(ctx)
+	})
+	c.unhook = context.AfterFunc(l.ctx, c.endLocks)
+	return c, nil
+}
+
+// dial makes a client without connecting it.
+func (s settings) dial(logger *zap.Logger) (*clientv3.Client, error) {
+	cfg := clientv3.Config{
+		Endpoints:   s.Endpoints,
+		DialOptions: etcdv3.DialOptions(),
+		// An etcd that is away is told to each client; the log would fill.
+		Logger: logger.WithOptions(zap.IncreaseLevel(zap.ErrorLevel)),
+	}
+	if s.Secure {
+		var err error
+		if cfg.TLS, err = s.TLS.client(); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	if s.Username == "" {
+		return clientv3.New(cfg)
+	}
+	// With a username, New would log in, and wait for it. With a token it
+	// doesn't; the first request finds the token invalid, and logs in.
+	cfg.Token = "none yet"
+	client, err := clientv3.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client.Token, client.Username, client.Password = "", s.Username, s.Password
+	return client, nil
+}
+
+// start starts the embedded server, once.
+func (c *connection) start(server Embedded) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopEmbedded != nil {
 		return nil
 	}
-	r.set = false
-	_, err := gateways.Delete(r.key)
+	var err error
+	c.stopEmbedded, err = server.Start(c.logger)
 	return err
 }
 
-// acquireGateway returns the gateway with those settings, and a reference to it.
-func acquireGateway(s settings) (*gateway, poolReference, error) {
-	key := s.key()
-	g, _, err := gateways.LoadOrNew(key, func() (caddy.Destructor, error) { return newGateway(s) })
-	if err != nil {
-		return nil, poolReference{}, err
-	}
-	return g.(*gateway), poolReference{key: key, set: true}, nil
+// closing are the connections that have no references and have not ended yet.
+var closing sync.Map
+
+// Destruct ends the connection, in the background: the last reference may be a
+// request's.
+func (c *connection) Destruct() error {
+	closing.Store(c, nil)
+	go c.close()
+	return nil
 }
 
-func newGateway(s settings) (*gateway, error) {
-	// It outlives the configuration, so the logger is not the configuration's.
-	logger := caddy.Log().Named("etcd")
-	client, err := newClient(s, logger)
-	if err != nil {
-		return nil, fmt.Errorf("making a client of etcd: %w", err)
-	}
-	st := etcdv3.Open(client, etcdv3.Options{Prefix: s.Prefix, Logger: logger})
-	return &gateway{
-		client: client,
-		store:  st,
-		locks:  lockmod.New(st, "lock", logger.Named("lock")),
-		logger: logger,
-	}, nil
-}
-
-// startServer starts the embedded server, once.
-func (g *gateway) startServer(server EmbeddedServer) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopServer != nil {
-		return nil
-	}
-	stop, err := server.Start(g.logger.Named("embedded"))
-	g.stopServer = stop
-	return err
-}
-
-// Together these leave time enough for the rest of a stop to end within 5 s.
-const (
-	stopWaitingWithin = 1500 * time.Millisecond
-	closeStoreWithin  = 1500 * time.Millisecond
-)
-
-// stopWaiting answers everybody who waits.
-func (g *gateway) stopWaiting(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWaitingWithin)
+func (c *connection) close() {
+	defer closing.Delete(c)
+	defer close(c.closed)
+	c.unhook()
+	c.endLocks()
+	ctx, cancel := context.WithTimeout(context.Background(), storeGrace)
 	defer cancel()
-	g.locks.Close(ctx)
+	if err := c.store.Close(ctx); err != nil {
+		c.logger.Warn("leaving the session with etcd to its lease", zap.Error(err))
+	}
+	_ = c.client.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopEmbedded != nil {
+		if err := c.stopEmbedded(); err != nil {
+			c.logger.Error("stopping the embedded etcd", zap.Error(err))
+		}
+	}
 }
 
-// Destruct ends the gateway when nobody refers to it any more.
-func (g *gateway) Destruct() error {
-	g.stopWaiting(context.Background())
-	ctx, cancel := context.WithTimeout(context.Background(), closeStoreWithin)
-	defer cancel()
-	var errs []error
-	if err := g.store.Close(ctx); err != nil {
-		// Its entries go by themselves when the session's lease has run out.
-		g.logger.Warn("the session could not be ended", zap.Error(err))
-	}
-	errs = append(errs, g.client.Close())
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopServer != nil {
-		errs = append(errs, g.stopServer())
-	}
-	return errors.Join(errs...)
+// awaitClosing waits for the end of all connections without references.
+func awaitClosing() {
+	closing.Range(func(c, _ any) bool {
+		<-c.(*connection).closed
+		return true
+	})
 }
+
+// Interface guard
+var _ caddy.Destructor = (*connection)(nil)

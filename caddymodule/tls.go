@@ -1,0 +1,86 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+)
+
+// TLS is how the gateway, and the requests that it hands on, reach an etcd that
+// speaks HTTPS. An empty object means HTTPS with the system's certificate
+// authorities.
+type TLS struct {
+	// A PEM file with the certificate authorities that etcd's certificates may
+	// come from. Placeholders work. Default: the system's.
+	CA string `json:"ca,omitempty"`
+
+	// A PEM file with the certificate that the gateway shows to etcd. A renewed
+	// file is read at the next connection. If etcd takes it for a user's, every
+	// request that is handed on acts as that user. Placeholders work. Default:
+	// none.
+	Cert string `json:"cert,omitempty"`
+
+	// A PEM file with the certificate's private key. Placeholders work.
+	Key string `json:"key,omitempty"`
+
+	// The name that etcd's certificates have to be for, if it is not the
+	// endpoint's. Default: the endpoint's.
+	ServerName string `json:"server_name,omitempty"`
+
+	// Whether to take any certificate, from anybody. For tests only: whoever
+	// can get in between reads and changes everything. Default: false.
+	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
+}
+
+// resolve replaces placeholders and checks that the fields fit each other.
+func (t *TLS) resolve(repl *caddy.Replacer) error {
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"ca", &t.CA}, {"cert", &t.Cert}, {"key", &t.Key}, {"server_name", &t.ServerName}} {
+		text, err := repl.ReplaceOrErr(*f.text, true, true)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		*f.text = text
+	}
+	if t.Cert != "" && t.Key == "" {
+		return fmt.Errorf("cert %q is set, but key is not", t.Cert)
+	}
+	if t.Key != "" && t.Cert == "" {
+		return fmt.Errorf("key %q is set, but cert is not", t.Key)
+	}
+	return nil
+}
+
+// client is the configuration for the gateway's own connections. It reads the
+// files.
+func (t TLS) client() (*tls.Config, error) {
+	return transport.TLSInfo{
+		TrustedCAFile:      t.CA,
+		CertFile:           t.Cert,
+		KeyFile:            t.Key,
+		ServerName:         t.ServerName,
+		InsecureSkipVerify: t.InsecureSkipVerify,
+	}.ClientConfig()
+}
+
+// proxy is the same for reverse_proxy.
+func (t TLS) proxy() *reverseproxy.TLSConfig {
+	c := &reverseproxy.TLSConfig{
+		ClientCertificateFile:    t.Cert,
+		ClientCertificateKeyFile: t.Key,
+		ServerName:               t.ServerName,
+		InsecureSkipVerify:       t.InsecureSkipVerify,
+	}
+	if t.CA != "" {
+		pool := caddytls.FileCAPool{TrustedCACertPEMFiles: []string{t.CA}}
+		c.CARaw = caddyconfig.JSONModuleObject(pool, "provider", "file", nil)
+	}
+	return c
+}
