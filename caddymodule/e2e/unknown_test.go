@@ -4,85 +4,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
 )
-
-// wire is a TCP connection to etcd that can lose the answers.
-type wire struct {
-	endpoint string
-
-	mute  atomic.Bool // answers are swallowed
-	mu    sync.Mutex
-	conns []net.Conn
-}
-
-func newWire(t *testing.T, endpoint string) *wire {
-	t.Helper()
-	target, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{endpoint: "http://" + l.Addr().String()}
-	t.Cleanup(func() { _ = l.Close(); w.cut() })
-	go func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", target.Host)
-			if err != nil {
-				_ = near.Close()
-				continue
-			}
-			w.mu.Lock()
-			w.conns = append(w.conns, near, far)
-			w.mu.Unlock()
-			go w.copy(far, near, nil)
-			go w.copy(near, far, &w.mute)
-		}
-	}()
-	return w
-}
-
-func (w *wire) copy(to, from net.Conn, mute *atomic.Bool) {
-	defer to.Close()
-	defer from.Close()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		if mute != nil && mute.Load() {
-			continue
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
-	}
-}
-
-// cut breaks all connections.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.conns = nil
-}
 
 // A request whose write reaches etcd and whose answer is lost is told so, within
 // 5 s, and whatever it has written is gone soon after etcd can be heard again: a
@@ -90,12 +17,16 @@ func (w *wire) cut() {
 func TestLostAnswer_I10(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
-	wire := newWire(t, etcd.Endpoint)
-	direct, g := start(t, onEtcd(etcd.Endpoint)), start(t, onEtcd(wire.endpoint))
+	wire := etcdtest.NewWire(t, etcd.Endpoint)
+	direct, g := start(t, onEtcd(etcd.Endpoint)), start(t, onEtcd(wire.Endpoint))
 	holder := direct.lock("taken")
-	g.unlock("warm", g.lock("warm")) // it has a session, and a lease for the TTL
+	// It has a session in which something has waited, and two leases for the TTL.
+	want(t, g.do(bg, http.MethodPost, "taken?ttl=60&timeout=1"), http.StatusLocked, whatever)
+	one, two := g.lock("one"), g.lock("two")
+	g.unlock("one", one)
+	g.unlock("two", two)
 
-	wire.mute.Store(true)
+	wire.Mute(true)
 	begin := time.Now()
 	free, taken := g.post(bg, "free?ttl=60", "value", "v"), g.post(bg, "taken?ttl=60")
 	eventually(t, 4*time.Second, func() error { return direct.hasQueue("free", 1) })
@@ -111,8 +42,8 @@ func TestLostAnswer_I10(t *testing.T) {
 		t.Errorf("the answers took %v, want at most 5 s", took)
 	}
 
-	wire.mute.Store(false)
-	wire.cut()
+	wire.Mute(false)
+	wire.Cut()
 	eventually(t, 15*time.Second, func() error { return direct.hasQueue("free", 0) })
 	eventually(t, 15*time.Second, func() error { return direct.hasQueue("taken", 1) })
 	want(t, direct.do(bg, http.MethodGet, "taken?index="+holder), http.StatusOK, whatever)
