@@ -180,7 +180,7 @@ func TestBug6_ValuesInBodiesUnknownKeysAndSlashes(t *testing.T) {
 	}
 	// A key whose dots would lead out of the locks is refused: what matches paths,
 	// to protect the locks say, would not see it as one.
-	want(t, g.do(bg, http.MethodPost, "..%2F..%2Fx?ttl=60"), http.StatusBadRequest, whatever)
+	want(t, g.do(bg, http.MethodPost, "..%2F..%2Fx?ttl=60"), http.StatusNotFound, whatever)
 
 	want(t, g.do(bg, http.MethodGet, "a%2Fb/"), http.StatusOK, "of a/b")
 	g.unlock("a/b", held["a/b"])
