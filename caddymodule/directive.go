@@ -11,8 +11,29 @@ import (
 )
 
 func init() {
+	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseLock)
+	httpcaddyfile.RegisterHandlerDirective("etcd_not_found", parseBare[NotFound])
+	httpcaddyfile.RegisterHandlerDirective("etcd_drain", parseBare[Drain])
 	httpcaddyfile.RegisterDirective("etcd", parseSite)
-	httpcaddyfile.RegisterDirectiveOrder("etcd", httpcaddyfile.Before, "reverse_proxy")
+	// What is registered last stands last.
+	for _, name := range []string{"etcd_lock", "etcd_not_found", "etcd_drain", "etcd"} {
+		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "reverse_proxy")
+	}
+}
+
+// parseBare parses a handler that has no options. Syntax:
+//
+//	<name> [<matcher>]
+func parseBare[H any, P interface {
+	*H
+	caddyhttp.MiddlewareHandler
+}](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next()
+	name := h.Val()
+	if h.NextArg() || h.NextBlock(0) {
+		return nil, h.Errf("unexpected '%s' after %s", h.Val(), name)
+	}
+	return P(new(H)), nil
 }
 
 // parseSite parses the etcd directive, which makes a site an etcd with the

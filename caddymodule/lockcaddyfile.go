@@ -10,11 +10,6 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-func init() {
-	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseLock)
-	httpcaddyfile.RegisterDirectiveOrder("etcd_lock", httpcaddyfile.Before, "reverse_proxy")
-}
-
 func parseLock(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	l := new(Lock)
 	return l, l.UnmarshalCaddyfile(h.Dispenser)

@@ -61,5 +61,34 @@ func (f follower) Write(e zapcore.Entry, fields []zapcore.Field) error {
 // Sync implements zapcore.Core.
 func (f follower) Sync() error { return f.core().Sync() }
 
+// atLeast is a zap core that lets nothing through below a level.
+type atLeast struct {
+	zapcore.Core
+	level zapcore.Level
+}
+
+// onlyErrors returns a logger that logs errors and worse.
+func onlyErrors(logger *zap.Logger) *zap.Logger {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return atLeast{core, zapcore.ErrorLevel}
+	}))
+}
+
+// Enabled implements zapcore.Core.
+func (a atLeast) Enabled(level zapcore.Level) bool { return level >= a.level && a.Core.Enabled(level) }
+
+// With implements zapcore.Core.
+func (a atLeast) With(fields []zapcore.Field) zapcore.Core {
+	return atLeast{a.Core.With(fields), a.level}
+}
+
+// Check implements zapcore.Core.
+func (a atLeast) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.Level < a.level {
+		return ce
+	}
+	return a.Core.Check(e, ce)
+}
+
 // Interface guard
 var _ zapcore.Core = follower{}

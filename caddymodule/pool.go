@@ -121,7 +121,7 @@ func (s settings) dial(logger *zap.Logger) (*clientv3.Client, error) {
 		Endpoints:   s.Endpoints,
 		DialOptions: etcdv3.DialOptions(),
 		// An etcd that is away is told to each client; the log would fill.
-		Logger: logger.WithOptions(zap.IncreaseLevel(zap.ErrorLevel)),
+		Logger: onlyErrors(logger),
 	}
 	if s.Secure {
 		var err error

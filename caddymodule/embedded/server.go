@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,12 +27,12 @@ const (
 	// waiting: etcd writes before it answers.
 	stopWithin = 1500 * time.Millisecond
 
-	// lockWithin is how long a start waits for the server that used the data
-	// before, of this process or of one that is just ending.
-	lockWithin = 3 * time.Second
-
 	lockName = "caddy.lock"
 )
+
+// lockWithin is how long a start waits for the server that used the data before,
+// of this process or of one that is just ending.
+var lockWithin = 3 * time.Second
 
 // server is a running etcd.
 type server struct {
@@ -39,6 +40,7 @@ type server struct {
 	etcd     *embed.Etcd
 	lock     *fileutil.LockedFile
 	logger   *zap.Logger
+	stopping atomic.Bool
 }
 
 func (e *Etcd) start(logger *zap.Logger) (*server, error) {
@@ -51,7 +53,7 @@ func (e *Etcd) start(logger *zap.Logger) (*server, error) {
 	}
 	s := &server{identity: e.Identity(), lock: lock, logger: logger}
 	logger.Info("starting etcd", zap.String("data_dir", e.DataDir))
-	if s.etcd, err = embed.StartEtcd(e.config(logger)); err != nil {
+	if s.etcd, err = embed.StartEtcd(e.config(s.quiet())); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("starting etcd on %s: %w", e.DataDir, err)
 	}
@@ -107,7 +109,7 @@ func (e *Etcd) config(logger *zap.Logger) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "embedded"
 	c.Dir = e.DataDir
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quiet(logger))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = cmp.Or(time.Duration(e.AutoCompaction), defaultCompaction).String()
 
@@ -129,19 +131,29 @@ func (e *Etcd) config(logger *zap.Logger) *embed.Config {
 	return c
 }
 
-// quiet lets through what an operator should know; with Caddy's debug option on,
+// quiet is etcd's logger. It lets through what an operator should know, which is
+// not that listeners are closed when etcd stops; with Caddy's debug option on,
 // everything.
-func quiet(logger *zap.Logger) *zap.Logger {
-	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quietCore{core} }))
+func (s *server) quiet() *zap.Logger {
+	return s.logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quietCore{core, &s.stopping} }))
 }
 
-type quietCore struct{ zapcore.Core }
+type quietCore struct {
+	zapcore.Core
+	stopping *atomic.Bool
+}
 
 func (c quietCore) Enabled(level zapcore.Level) bool {
-	return c.Core.Enabled(level) && (level >= zapcore.WarnLevel || c.Core.Enabled(zapcore.DebugLevel))
+	from := zapcore.WarnLevel
+	if c.stopping.Load() {
+		from = zapcore.DPanicLevel
+	}
+	return c.Core.Enabled(level) && (level >= from || c.Core.Enabled(zapcore.DebugLevel))
 }
 
-func (c quietCore) With(fields []zapcore.Field) zapcore.Core { return quietCore{c.Core.With(fields)} }
+func (c quietCore) With(fields []zapcore.Field) zapcore.Core {
+	return quietCore{c.Core.With(fields), c.stopping}
+}
 
 func (c quietCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if !c.Enabled(entry.Level) {
@@ -153,7 +165,7 @@ func (c quietCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *za
 // watch tells of errors that the server runs into.
 func (s *server) watch() {
 	for err := range s.etcd.Err() {
-		if err != nil {
+		if err != nil && !s.stopping.Load() {
 			s.logger.Error("etcd has failed", zap.Error(err))
 		}
 	}
@@ -162,6 +174,7 @@ func (s *server) watch() {
 // Destruct stops the server and waits for its end, for a while.
 func (s *server) Destruct() error {
 	s.logger.Info("stopping etcd")
+	s.stopping.Store(true)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -1,0 +1,183 @@
+package caddymodule_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddy-etcd/caddy-etcd/caddymodule"
+	_ "github.com/caddy-etcd/caddy-etcd/caddymodule/embedded"
+)
+
+// gateway is a Caddy in the test's process. There can be one at a time.
+type gateway struct {
+	t      *testing.T
+	socket string // it listens on
+	client *http.Client
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	g := &gateway{t: t, socket: filepath.Join(t.TempDir(), "s")}
+	transport := &http.Transport{DialContext: g.dial}
+	g.client = &http.Client{Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping caddy: %v", err)
+		}
+		caddymodule.AwaitClosing()
+		if left := caddymodule.References(); len(left) > 0 {
+			t.Errorf("references left: %v", left)
+		}
+	})
+	return g
+}
+
+func (g *gateway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "unix", g.socket)
+}
+
+// caddyfile is a configuration with that etcd option and that site.
+func (g *gateway) caddyfile(option, site string) string {
+	return fmt.Sprintf(`{
+	admin off
+	persist_config off
+	log {
+		output discard
+	}
+	servers {
+		protocols h1 h2c
+	}
+	%s
+}
+http://gateway {
+	bind unix/%s
+	%s
+}`, option, g.socket, site)
+}
+
+// try loads a configuration.
+func (g *gateway) try(option, site string) error {
+	g.t.Helper()
+	config, err := adapt(g.caddyfile(option, site))
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+func (g *gateway) load(option, site string) {
+	g.t.Helper()
+	if err := g.try(option, site); err != nil {
+		g.t.Fatalf("loading the configuration: %v", err)
+	}
+}
+
+func adapt(caddyfile string) ([]byte, error) {
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	return config, err
+}
+
+// etcdAt is the global option for an etcd at an address.
+func etcdAt(endpoint string, more ...string) string {
+	return "etcd {\n endpoints " + endpoint + "\n" + strings.Join(more, "\n") + "\n}"
+}
+
+// reply is an answer, read whole.
+type reply struct {
+	err    error
+	status int
+	body   string
+	header http.Header
+}
+
+func (g *gateway) do(method, path string) reply {
+	req, err := http.NewRequest(method, "http://gateway"+path, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return reply{err: err, status: resp.StatusCode, body: string(body), header: resp.Header}
+}
+
+// want fails the test unless the answer is that; an empty body means any.
+func (g *gateway) want(r reply, status int, body string) {
+	g.t.Helper()
+	if r.err != nil || r.status != status || (body != "" && r.body != body) {
+		g.t.Fatalf("got %d %q %v, want %d %q", r.status, r.body, r.err, status, body)
+	}
+}
+
+// lock takes a lock and returns its index.
+func (g *gateway) lock(key string) string {
+	g.t.Helper()
+	r := g.do(http.MethodPost, "/mod/v2/lock/"+key+"?ttl=60")
+	g.want(r, http.StatusOK, "")
+	return r.body
+}
+
+func (g *gateway) unlock(key, index string) {
+	g.t.Helper()
+	g.want(g.do(http.MethodDelete, "/mod/v2/lock/"+key+"?index="+index), http.StatusOK, "")
+}
+
+// wait has a request wait for a lock that is held.
+func (g *gateway) wait(key string) <-chan reply {
+	g.t.Helper()
+	before := g.waiting(key)
+	answer := make(chan reply, 1)
+	go func() { answer <- g.do(http.MethodPost, "/mod/v2/lock/"+key+"?ttl=60") }()
+	deadline := time.Now().Add(10 * time.Second)
+	for g.waiting(key) == before {
+		if time.Now().After(deadline) {
+			g.t.Fatal("the request does not queue within 10 s")
+		}
+	}
+	return answer
+}
+
+func (g *gateway) waiting(key string) int {
+	req, err := http.NewRequest(http.MethodGet, "http://gateway/mod/v2/lock/"+key, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return strings.Count(string(body), `"waiting"`)
+}
+
+func receive(t *testing.T, answer <-chan reply) reply {
+	t.Helper()
+	select {
+	case r := <-answer:
+		return r
+	case <-time.After(10 * time.Second):
+		t.Fatal("no answer within 10 s")
+		return reply{}
+	}
+}
