@@ -186,7 +186,7 @@ func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
 	}
 	if a.TLS != nil {
 		s.TLS = *a.TLS
-		if err := s.TLS.resolve(repl); err != nil {
+		if err := s.TLS.check(); err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
 	}

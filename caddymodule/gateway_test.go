@@ -62,7 +62,7 @@ func (g *gateway) caddyfile(option, site string) string {
 	}
 	%s
 }
-http://gateway {
+http:// {
 	bind unix/%s
 	%s
 }`, option, g.socket, site)
@@ -89,6 +89,9 @@ func adapt(caddyfile string) ([]byte, error) {
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	return config, err
 }
+
+// embeddedIn is the global option for an etcd in the test's process.
+func embeddedIn(dir string) string { return "etcd {\n embedded " + dir + "\n}" }
 
 // etcdAt is the global option for an etcd at an address.
 func etcdAt(endpoint string, more ...string) string {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
+	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 func init() {
@@ -133,7 +134,7 @@ func (l *Lock) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if !below(caddyhttp.CleanPath(r.URL.Path, true), lockPath) {
 		// Matchers see the path without its dots: what protects the locks does
 		// not protect this.
-		lockmod.WriteError(w, &lockmod.Error{Status: http.StatusBadRequest, Code: 210, Message: "The key climbs out of the locks"}, r.URL.Path, 0)
+		lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, l.app.connection.locks.Revision())
 		return nil
 	}
 	c, err := l.app.borrow()

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
+	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 func init() {
@@ -41,7 +42,7 @@ func (n *NotFound) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !below(r.URL.Path, "/mod") && !below(caddyhttp.CleanPath(r.URL.Path, true), "/mod") {
 		return next.ServeHTTP(w, r)
 	}
-	lockmod.WriteError(w, &lockmod.Error{Status: http.StatusNotFound, Code: 100, Message: "Key not found"}, r.URL.Path, n.app.connection.locks.Revision())
+	lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, n.app.connection.locks.Revision())
 	return nil
 }
 

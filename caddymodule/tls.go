@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -13,19 +12,19 @@ import (
 
 // TLS is how the gateway, and the requests that it hands on, reach an etcd that
 // speaks HTTPS. An empty object means HTTPS with the system's certificate
-// authorities.
+// authorities. Placeholders don't work, because the site's routes take the fields
+// as they are.
 type TLS struct {
 	// A PEM file with the certificate authorities that etcd's certificates may
-	// come from. Placeholders work. Default: the system's.
+	// come from. Default: the system's.
 	CA string `json:"ca,omitempty"`
 
 	// A PEM file with the certificate that the gateway shows to etcd. A renewed
-	// file is read at the next connection. If etcd takes it for a user's, every
-	// request that is handed on acts as that user. Placeholders work. Default:
-	// none.
+	// file takes a reload. If etcd takes it for a user's, every
+	// request that is handed on acts as that user. Default: none.
 	Cert string `json:"cert,omitempty"`
 
-	// A PEM file with the certificate's private key. Placeholders work.
+	// A PEM file with the certificate's private key.
 	Key string `json:"key,omitempty"`
 
 	// The name that etcd's certificates have to be for, if it is not the
@@ -37,18 +36,8 @@ type TLS struct {
 	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
 }
 
-// resolve replaces placeholders and checks that the fields fit each other.
-func (t *TLS) resolve(repl *caddy.Replacer) error {
-	for _, f := range []struct {
-		name string
-		text *string
-	}{{"ca", &t.CA}, {"cert", &t.Cert}, {"key", &t.Key}, {"server_name", &t.ServerName}} {
-		text, err := repl.ReplaceOrErr(*f.text, true, true)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		*f.text = text
-	}
+// check checks that the fields fit each other.
+func (t *TLS) check() error {
 	if t.Cert != "" && t.Key == "" {
 		return fmt.Errorf("cert %q is set, but key is not", t.Cert)
 	}
