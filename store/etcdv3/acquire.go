@@ -2,6 +2,7 @@ package etcdv3
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -26,12 +27,8 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 	defer cancel()
 
 	q := s.queue(key)
-	name := anonymousName()
-	if a.HasValue {
-		name = valuedName(a.Value)
-	}
 	for {
-		got, err := s.acquire(ctx, q, name, a)
+		got, err := s.acquire(ctx, q, a)
 		if !errors.Is(err, errAgain) {
 			if err != nil {
 				err = fmt.Errorf("acquiring: %w", err)
@@ -46,139 +43,183 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 
 // acquire is one round: it makes the entry, or finds the one with the value and
 // joins it.
-func (s *Store) acquire(ctx context.Context, q queue, name string, a store.Acquire) (store.Acquired, error) {
+func (s *Store) acquire(ctx context.Context, q queue, a store.Acquire) (store.Acquired, error) {
 	ss, err := s.open(ctx)
 	if err != nil {
 		return store.Acquired{}, err
 	}
-	epoch, since := ss.epoch.Load(), s.revision.Load()
-	entryKey, ttl := q.entry(name), seconds(a.TTL)
-
-	look := []clientv3.Op{clientv3.OpGet(s.self), clientv3.OpGet(entryKey)}
-	waiting := record{State: stateWaiting}.waitedBy(s.id)
-	enqueue := txn{
-		when:      []clientv3.Cmp{s.inEpoch(epoch), clientv3.Compare(clientv3.CreateRevision(entryKey), "=", 0)},
-		then:      []clientv3.Op{clientv3.OpPut(entryKey, waiting.encode(a.Value), clientv3.WithLease(ss.lease))},
-		otherwise: look,
+	at := attempt{a: a, ss: ss, epoch: ss.epoch.Load(), made: rand.Text()}
+	if a.HasValue {
+		at.holdName = valuedName(a.Value)
+		at.waitName = at.holdName
+	} else {
+		at.holdName, at.waitName = anonymousHold, s.names.take(q)
 	}
-	if epoch == 0 {
-		enqueue.then = append(enqueue.then, s.sessionKey(ss))
+	if a.Contended && a.Wait {
+		resp, err := s.commit(ctx, s.enqueue(q, at))
+		return s.acquired(ctx, q, at, resp, err)
 	}
-	if a.Wait && a.Contended {
-		resp, err := s.commit(ctx, enqueue)
-		return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, since: since})
-	}
-
-	if !a.Wait && a.Contended {
+	if a.Contended {
 		// Most likely it is taken, which costs no commit to see.
-		look := []clientv3.Op{
-			clientv3.OpGet(q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()),
-			clientv3.OpGet(entryKey),
-		}
-		resp, err := read(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-			return s.client.Txn(ctx).Then(look...).Commit()
-		})
-		if err != nil {
-			return store.Acquired{}, err
-		}
-		some, same := resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs
-		switch {
-		case len(same) > 0:
-			return s.join(ctx, q, ss, epoch, q.decode(same[0]), a)
-		case len(some) > 0:
-			return store.Acquired{}, store.ErrTaken
+		got, err := s.peek(ctx, q, at)
+		if !errors.Is(err, errFree) {
+			return got, err
 		}
 	}
-	l, err := s.leases.take(ctx, ttl)
-	if err != nil {
+
+	if at.lease, err = s.leases.take(ctx, seconds(a.TTL)); err != nil {
+		s.names.give(q, at.waitName)
 		return store.Acquired{}, err
 	}
-	held := record{}.heldBy(s.id, ttl)
 	t := txn{
 		when: []clientv3.Cmp{
-			s.inEpoch(epoch),
+			s.inEpoch(at.epoch),
 			// A range without a key compares like a key that does not exist.
 			clientv3.Compare(clientv3.CreateRevision(q.prefix), "=", 0).WithRange(q.end),
 		},
-		then:      []clientv3.Op{clientv3.OpPut(entryKey, held.encode(a.Value), clientv3.WithLease(l.id))},
-		otherwise: look,
+		then: []clientv3.Op{
+			clientv3.OpPut(q.entry(at.holdName), s.heldRecord(at).encode(a.Value), clientv3.WithLease(at.lease.id)),
+		},
+		otherwise: s.look(q, at),
 	}
 	if a.Wait {
+		enqueue := s.enqueue(q, at)
 		t.otherwise = []clientv3.Op{clientv3.OpTxn(enqueue.when, enqueue.then, enqueue.otherwise)}
 	}
 	resp, err := s.commit(ctx, t)
-	return s.acquired(ctx, q, ss, epoch, name, a, attempt{resp: resp, err: err, since: since, held: held, lease: l})
+	return s.acquired(ctx, q, at, resp, err)
 }
 
-// attempt is a transaction that was to make an entry.
+// attempt is one try to make an entry.
 type attempt struct {
-	resp  *clientv3.TxnResponse
-	err   error
-	since int64  // etcd's revision before it, or an earlier one
-	held  record // what it put, if the lock was free
-	lease lease  // on this lease, if any
+	a        store.Acquire
+	ss       *session
+	epoch    int64
+	made     string // its name, in the record
+	holdName string // the entry's name if the queue is empty
+	waitName string // and if not
+	lease    lease  // for a hold; none where the attempt is only to queue
+}
+
+func (s *Store) heldRecord(at attempt) record {
+	return record{Made: at.made}.heldBy(s.id, seconds(at.a.TTL))
+}
+
+func (s *Store) waitingRecord(at attempt) record {
+	return record{State: stateWaiting, Made: at.made}.waitedBy(s.id)
+}
+
+// look is what has to be known when an attempt has not made an entry.
+func (s *Store) look(q queue, at attempt) []clientv3.Op {
+	return []clientv3.Op{clientv3.OpGet(s.self), clientv3.OpGet(q.entry(at.waitName))}
+}
+
+// enqueue makes a waiting entry, if there is none of its name.
+func (s *Store) enqueue(q queue, at attempt) txn {
+	key := q.entry(at.waitName)
+	t := txn{
+		when:      []clientv3.Cmp{s.inEpoch(at.epoch), clientv3.Compare(clientv3.CreateRevision(key), "=", 0)},
+		then:      []clientv3.Op{clientv3.OpPut(key, s.waitingRecord(at).encode(at.a.Value), clientv3.WithLease(at.ss.lease))},
+		otherwise: s.look(q, at),
+	}
+	if at.epoch == 0 {
+		t.then = append(t.then, s.sessionKey(at.ss))
+	}
+	return t
+}
+
+// errFree: the queue is empty.
+var errFree = errors.New("the queue is empty")
+
+// peek does what can be done for a request that does not wait without a write.
+func (s *Store) peek(ctx context.Context, q queue, at attempt) (store.Acquired, error) {
+	look := []clientv3.Op{
+		clientv3.OpGet(q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()),
+		clientv3.OpGet(q.entry(at.waitName)),
+	}
+	resp, err := read(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).Then(look...).Commit()
+	})
+	if err != nil {
+		return store.Acquired{}, err
+	}
+	some, same := resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs
+	switch {
+	case len(some) == 0:
+		return store.Acquired{}, errFree
+	case len(same) == 0 || !at.a.HasValue:
+		return store.Acquired{}, store.ErrTaken
+	}
+	return s.join(ctx, q, at, q.decode(same[0]))
 }
 
 // acquired makes out what an attempt has led to, and goes on from there.
-func (s *Store) acquired(ctx context.Context, q queue, ss *session, epoch int64, name string, a store.Acquire, at attempt) (store.Acquired, error) {
-	e := store.Entry{Name: name, Value: a.Value, HasValue: a.HasValue}
+func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv3.TxnResponse, err error) (store.Acquired, error) {
+	e := store.Entry{Name: at.waitName, Value: at.a.Value, HasValue: at.a.HasValue}
+	hasLease := at.lease.id != 0
 	switch {
-	case leaseNotFound(at.err):
+	case err == nil:
+	case leaseNotFound(err):
 		// The session's lease has gone, or that from the pool: ask which.
-		if at.lease.id != 0 {
+		s.names.give(q, at.waitName)
+		if hasLease {
 			s.leases.discard(at.lease.id)
 		}
-		if left, err := s.leases.renew(ctx, ss.lease); err == nil && left == 0 {
-			ss.ended.Store(true)
+		if left, err := s.leases.renew(ctx, at.ss.lease); err == nil && left == 0 {
+			at.ss.ended.Store(true)
 		}
 		return store.Acquired{}, errAgain
-	case errors.Is(at.err, store.ErrUnknown):
+	case errors.Is(err, store.ErrUnknown):
 		// Whatever it may still put on the lease goes with it.
-		if at.lease.id != 0 {
+		if hasLease {
 			s.leases.discard(at.lease.id)
 		}
-		e.Ref = &ref{since: at.since}
-		return store.Acquired{Entry: e}, at.err
-	case at.err != nil:
-		if at.lease.id != 0 {
+		e.Ref = &ref{made: at.made, otherName: at.holdName}
+		return store.Acquired{Entry: e}, err
+	default:
+		s.names.give(q, at.waitName)
+		if hasLease {
 			s.leases.put(at.lease.id, at.lease.ttl)
 		}
-		return store.Acquired{}, at.err
+		return store.Acquired{}, err
 	}
 
-	rev := at.resp.Header.Revision
+	rev := resp.Header.Revision
 	e.Index = uint64(rev)
-	responses, succeeded := at.resp.Responses, at.resp.Succeeded
-	if at.lease.id != 0 {
+	responses, succeeded := resp.Responses, resp.Succeeded
+	if hasLease {
 		if succeeded {
-			e = changed(e, at.held, rev, at.lease.id)
-			return s.started(ctx, q, store.Acquired{Entry: e})
+			s.names.give(q, at.waitName)
+			e.Name = at.holdName
+			return s.started(ctx, q, store.Acquired{Entry: changed(e, s.heldRecord(at), rev, at.lease.id)})
 		}
 		s.leases.put(at.lease.id, at.lease.ttl)
-		if a.Wait {
+		if at.a.Wait {
 			inner := responses[0].GetResponseTxn()
 			responses, succeeded = inner.Responses, inner.Succeeded
 		}
 	}
 	if succeeded {
-		if epoch == 0 {
-			ss.advance(rev)
+		if at.epoch == 0 {
+			at.ss.advance(rev)
 		}
-		waiting := record{State: stateWaiting}.waitedBy(s.id)
-		return store.Acquired{Entry: changed(e, waiting, rev, ss.lease)}, nil
+		return store.Acquired{Entry: changed(e, s.waitingRecord(at), rev, at.ss.lease)}, nil
 	}
 
 	self, there := responses[0].GetResponseRange(), responses[1].GetResponseRange()
-	if s.observe(ss, epoch, self) {
-		return store.Acquired{}, errAgain
+	stale := s.observe(at.ss, at.epoch, self)
+	if stale || len(there.Kvs) == 0 {
+		s.names.give(q, at.waitName)
 	}
-	if len(there.Kvs) == 0 {
-		if a.Wait {
-			return store.Acquired{}, errAgain // it has gone since
-		}
+	switch {
+	case stale:
+		return store.Acquired{}, errAgain
+	case at.a.HasValue && len(there.Kvs) > 0:
+		return s.join(ctx, q, at, q.decode(there.Kvs[0]))
+	case !at.a.Wait:
 		return store.Acquired{}, store.ErrTaken
 	}
-	return s.join(ctx, q, ss, epoch, q.decode(there.Kvs[0]), a)
+	return store.Acquired{}, errAgain // it has gone since, or the name is in use
 }
 
 // started makes sure of a new hold's TTL: it starts now, after the commit and
@@ -196,8 +237,8 @@ func (s *Store) started(ctx context.Context, q queue, got store.Acquired) (store
 }
 
 // join makes this gateway a party to e, the entry with the request's value (I7).
-func (s *Store) join(ctx context.Context, q queue, ss *session, epoch int64, e store.Entry, a store.Acquire) (store.Acquired, error) {
-	r := refOf(e)
+func (s *Store) join(ctx context.Context, q queue, at attempt, e store.Entry) (store.Acquired, error) {
+	r, a := refOf(e), at.a
 	switch {
 	case e.Held && contains(r.rec.Claims, s.id):
 		renewed, err := s.setTTL(ctx, q, e, seconds(a.TTL))
@@ -209,12 +250,12 @@ func (s *Store) join(ctx context.Context, q queue, ss *session, epoch int64, e s
 		}
 		return store.Acquired{Entry: renewed, Renewed: true}, nil
 	case e.Held:
-		return s.joinHeld(ctx, q, epoch, e, seconds(a.TTL))
+		return s.joinHeld(ctx, q, at.epoch, e, seconds(a.TTL))
 	case !a.Wait:
 		return store.Acquired{}, store.ErrTaken
-	case epoch == 0:
+	case at.epoch == 0:
 		// Without its session's key this gateway would count as dead.
-		if err := s.newEpoch(ctx, ss); err != nil {
+		if err := s.newEpoch(ctx, at.ss); err != nil {
 			return store.Acquired{}, nothingWritten(err)
 		}
 		return store.Acquired{}, errAgain
@@ -222,7 +263,7 @@ func (s *Store) join(ctx context.Context, q queue, ss *session, epoch int64, e s
 		s.noteShared(q.entry(e.Name), r)
 		return store.Acquired{Entry: e}, nil
 	}
-	return s.joinWaiting(ctx, q, epoch, e)
+	return s.joinWaiting(ctx, q, at.epoch, e)
 }
 
 // joinHeld adds this gateway to those that may tell a client of the hold.

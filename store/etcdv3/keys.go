@@ -1,7 +1,6 @@
 package etcdv3
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -17,7 +16,8 @@ import (
 //	{prefix}/gateway/{id}                    a gateway's session
 //
 // An entry's name begins with "v-" if it has a value, whose hash follows, so
-// that one transaction finds or makes it; with "a-" if it is anonymous.
+// that one transaction finds or makes it; with "a-" if it is anonymous (see
+// names).
 const (
 	gatewaySpace    = "gateway"
 	valuedPrefix    = "v-"
@@ -45,8 +45,6 @@ func valuedName(value string) string {
 	sum := sha256.Sum256([]byte(value))
 	return valuedPrefix + base64.RawURLEncoding.EncodeToString(sum[:])
 }
-
-func anonymousName() string { return anonymousPrefix + rand.Text() }
 
 // targetName is the name of the entry that t means, if it can be told without
 // asking etcd.

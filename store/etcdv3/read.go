@@ -113,6 +113,7 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 	defer unhook()
 
 	q := s.queue(key)
+	defer s.names.forget(q)
 	// A member without a leader would keep silent.
 	changes := s.client.Watch(clientv3.WithRequireLeader(ctx), q.prefix, clientv3.WithRange(q.end), clientv3.WithRev(int64(after)+1))
 	for resp := range changes {
@@ -153,6 +154,7 @@ func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {
 			events[i].Deleted = true
 			events[i].Entry.Name = q.name(string(c.Kv.Key))
 			s.shared.forget(string(c.Kv.Key), 0)
+			s.names.give(q, events[i].Entry.Name)
 			continue
 		}
 		events[i].Entry = q.decode(c.Kv)

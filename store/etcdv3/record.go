@@ -25,6 +25,10 @@ type record struct {
 	Waiting []string `json:"waiting,omitempty"`
 	Claims  []string `json:"claims,omitempty"`
 
+	// Made names the request that made the entry: by it, one whose answer was lost
+	// finds out whether the entry is its own.
+	Made string `json:"made"`
+
 	// Shared: the entry waits on a lease of its own, which each gateway in
 	// Waiting keeps alive, and not on the lease of one gateway's session.
 	Shared bool `json:"shared,omitempty"`
@@ -83,8 +87,9 @@ type ref struct {
 	granted bool
 
 	// Of an entry that may be there, since the answer to the write that was to
-	// make it was lost: what that has made was created later than since.
-	since int64
+	// make it was lost: what that has made says so, and may have one of two names.
+	made      string
+	otherName string
 }
 
 // decode reads an entry. Something that is not a record, put there by hand, is

@@ -42,6 +42,7 @@ type Store struct {
 	keepalives *keepalives
 	leases     *leases
 	shared     shared
+	names      *names
 	opening    chan struct{} // a lock: held by whoever opens the session
 	session    atomic.Pointer[session]
 	revision   atomic.Int64
@@ -73,6 +74,7 @@ func Open(client *clientv3.Client, opts Options) *Store {
 		s.logger = zap.NewNop()
 	}
 	s.self = s.gatewayKey(s.id)
+	s.names = newNames(s.id)
 	s.keepalives = newKeepalives(ctx, client)
 	s.leases = newLeases(client.Lease, s.keepalives)
 	s.work.Go(func() { s.keepAlive(ctx) })

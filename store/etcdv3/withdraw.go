@@ -22,7 +22,12 @@ func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) erro
 			return fmt.Errorf("withdrawing: %w", err)
 		}
 	}
-	if err := s.withdraw(ctx, s.queue(key).entry(e.Name), e); err != nil {
+	q := s.queue(key)
+	err = s.withdraw(ctx, q.entry(e.Name), e)
+	if other := refOf(e).otherName; err == nil && other != "" && other != e.Name {
+		err = s.withdraw(ctx, q.entry(other), e)
+	}
+	if err != nil {
 		return fmt.Errorf("withdrawing: %w", err)
 	}
 	return nil
@@ -33,7 +38,7 @@ func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) erro
 // and when it is no longer that, the entry is read.
 func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) error {
 	q := queue{} // names are not needed here: the key is the name
-	index, since := e.Index, refOf(e).since
+	index, made := e.Index, refOf(e).made
 	known := refOf(e).rev != 0
 	e.Name = entryKey
 	for {
@@ -46,10 +51,10 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) er
 				break
 			}
 			kv := resp.Kvs[0]
-			if index != 0 && uint64(kv.CreateRevision) != index || kv.CreateRevision <= since {
+			e = q.decode(kv)
+			if index != 0 && e.Index != index || made != "" && refOf(e).rec.Made != made {
 				break // another one, that e is not about
 			}
-			e = q.decode(kv)
 		}
 		r := refOf(e)
 		if contains(r.rec.Waiting, s.id) || contains(r.rec.Claims, s.id) {
