@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
@@ -71,6 +72,7 @@ type App struct {
 	life       *life
 	key        string // of the connection
 	connection *connection
+	conns      map[*caddyhttp.Server]*conns
 }
 
 // CaddyModule returns the Caddy module information.
@@ -214,6 +216,9 @@ func (a *App) Stop() error { return nil }
 func (a *App) Cleanup() error {
 	if a.life != nil {
 		a.life.retire()
+	}
+	for _, c := range a.conns {
+		c.retire()
 	}
 	if a.connection != nil {
 		a.connection.disconnect()

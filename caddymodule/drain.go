@@ -36,6 +36,7 @@ func (d *Drain) Provision(ctx caddy.Context) error {
 		return err
 	}
 	d.life = app.life
+	app.watchConns(ctx)
 	return nil
 }
 
@@ -47,10 +48,7 @@ func (d *Drain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		cancel(caddyhttp.Error(http.StatusServiceUnavailable, errEnded))
 	})
 	defer unhook()
-	r = r.WithContext(ctx)
-	done := d.life.hurry(w, r)
-	defer done()
-	return next.ServeHTTP(w, r)
+	return next.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // Interface guards

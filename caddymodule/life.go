@@ -3,9 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -67,47 +65,6 @@ func (l *lifetimes) endAll() {
 	if l.last != nil {
 		l.last.end(errEnded)
 	}
-}
-
-// lastWords is how long a request has to end by itself when its life has ended.
-const lastWords = 2 * time.Second
-
-// hurry makes sure that a request ends soon after its life has ended, even if
-// its client neither sends nor reads. done is called when it has been served.
-func (l *life) hurry(w http.ResponseWriter, r *http.Request) (done func()) {
-	h := new(hurried)
-	unhook := context.AfterFunc(l.ctx, func() { h.end(w, r) })
-	return func() {
-		if !unhook() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-		}
-		h.served = true
-	}
-}
-
-// hurried is whether a request has been served: then its writer is gone.
-type hurried struct {
-	mu     sync.Mutex
-	served bool
-}
-
-func (h *hurried) end(w http.ResponseWriter, r *http.Request) {
-	timer := time.NewTimer(lastWords)
-	defer timer.Stop()
-	select {
-	case <-r.Context().Done(): // by the server, when the request has been served
-		return
-	case <-timer.C:
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.served {
-		return
-	}
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now())
-	_ = c.SetWriteDeadline(time.Now())
 }
 
 // exitHandler hears from Caddy's core that a configuration is about to be

@@ -73,6 +73,7 @@ func (l *Lock) Provision(ctx caddy.Context) error {
 		return err
 	}
 	l.app = app
+	app.watchConns(ctx)
 	l.serve = l.handler(app.connection)
 	return nil
 }
@@ -125,32 +126,47 @@ func (l *Lock) handler(c *connection) http.Handler {
 	return lockmod.NewHandler(c.locks, l.limits, l.logger)
 }
 
-// ServeHTTP serves requests for locks. Each has a reference to the connection for
-// as long as it waits, because a reload takes the handler's away under it.
+// ServeHTTP serves requests for locks. It keeps little on its stack while it does
+// (see lockmod.Aside).
 func (l *Lock) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !below(r.URL.Path, lockPath) {
 		return next.ServeHTTP(w, r)
 	}
+	var s *serving
+	var err error
+	lockmod.Aside(func() { s, err = l.begin(w, r) })
+	if s == nil {
+		return err
+	}
+	defer s.connection.giveBack()
+	s.handler.ServeHTTP(w, r)
+	return nil
+}
+
+// serving is one request for a lock. It has a reference to the connection for as
+// long as it waits, because a reload takes the handler's away under it.
+type serving struct {
+	handler    http.Handler
+	connection *connection
+}
+
+// begin returns nil if the request has been answered.
+func (l *Lock) begin(w http.ResponseWriter, r *http.Request) (*serving, error) {
 	if !below(caddyhttp.CleanPath(r.URL.Path, true), lockPath) {
 		// Matchers see the path without its dots: what protects the locks does
 		// not protect this.
 		lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, l.app.connection.locks.Revision())
-		return nil
+		return nil, nil
 	}
 	c, err := l.app.borrow()
 	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
+		return nil, caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	defer c.giveBack()
-	stop := l.app.life.hurry(w, r)
-	defer stop()
-
-	serve := l.serve
+	s := &serving{handler: l.serve, connection: c}
 	if c != l.app.connection {
-		serve = l.handler(c)
+		s.handler = l.handler(c)
 	}
-	serve.ServeHTTP(w, r)
-	return nil
+	return s, nil
 }
 
 // lockPath is where the locks are.

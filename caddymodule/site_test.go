@@ -3,11 +3,13 @@ package caddymodule_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,6 +95,11 @@ func TestDrain_I9(t *testing.T) {
 	for len(caddymodule.References()) != 1 || caddymodule.References()[0] < 2 {
 		time.Sleep(time.Millisecond) // until it is being served
 	}
+	silent, err := g.dial(context.Background(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	client := g.etcdClient()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -106,17 +113,21 @@ func TestDrain_I9(t *testing.T) {
 	if rest, err := io.ReadAll(resp.Body); err == nil {
 		t.Errorf("the watch ended with %q and no error", rest)
 	}
-	if err := slow.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(slow)
-	if err != nil {
-		t.Errorf("a request that is not sent to its end: %q, %v", answer, err)
+	for what, conn := range map[string]net.Conn{"a request that is not sent to its end": slow, "no request": silent} {
+		if err := conn.SetReadDeadline(begin.Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a connection with %s is still open; it has %q", what, answer)
+		}
 	}
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	g.want(g.do(http.MethodPost, "/mod/v2/lock/k?ttl=60"), http.StatusServiceUnavailable, "")
+	if r := g.do(http.MethodPost, "/mod/v2/lock/k?ttl=60"); r.err == nil && r.status != http.StatusServiceUnavailable {
+		t.Errorf("after the end: got %+v", r)
+	}
 }
 
 // Of several members, one that cannot be reached is passed by; what one has been

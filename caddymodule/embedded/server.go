@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -96,7 +97,7 @@ func (e *Etcd) lockData() (*fileutil.LockedFile, error) {
 	}
 	if err != nil {
 		_ = lock.Close()
-		if errors.Is(err, bolt.ErrTimeout) {
+		if errors.Is(err, bolterrors.ErrTimeout) {
 			return nil, inUse
 		}
 		return nil, fmt.Errorf("opening etcd's database: %w", err)
