@@ -9,12 +9,15 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// Call is one request that an Operation serves. Each of Acquire, Renew, Release
-// and Show does what its name says and answers; where it returns an error, it has
-// not answered.
+// Call is one request that an Operation serves. Each of Renew, Release and Show
+// does what its name says and answers; where it returns an error, it has not
+// answered.
 type Call struct {
 	Params
 	Key string
+
+	cause string
+	wants Request
 
 	front *front
 	w     http.ResponseWriter

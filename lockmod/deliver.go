@@ -10,23 +10,19 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// Acquire answers when the request holds the lock; its Key and MaxWaiting are
-// filled in. An answer that has been sent whole, to a client that was still there
-// when it began, counts as delivered (I4). A client that goes after that may have
-// read it, as curl does and goes: its lock must not be taken away (I1).
-func (c *Call) Acquire(req Request) error {
-	req.Key, req.MaxWaiting = c.Key, c.front.limits.MaxWaiting
+// deliver tells the client that it holds the lock. An answer that has been sent
+// whole, to a client that was still there when it began, counts as delivered
+// (I4). A client that goes after that may have read it, as curl does and goes:
+// its lock must not be taken away (I1).
+func (c *Call) deliver(hold *Hold) error {
 	ctx := c.r.Context()
-	hold, err := c.front.svc.Acquire(ctx, req)
-	if err != nil {
-		return err
-	}
 	delivered := false
 	defer func() { hold.Settle(delivered) }()
 
 	holder, send := hold.Entry, func() error { return c.text(strconv.FormatUint(hold.Entry.Index, 10)) }
 	if wantsJSON(c.r) {
 		var queue store.Listing
+		var err error
 		if holder, queue, err = c.around(holder); err != nil {
 			return err
 		}

@@ -24,10 +24,12 @@ type backend interface {
 	Revision() uint64
 }
 
-// Operation is what is done for one method.
+// Operation is what is done for one method: it serves the call, or wants a lock
+// for it.
 type Operation struct {
-	Cause string            // what an error says that it comes from
-	Serve func(*Call) error // answers, or returns an error, which then is the answer
+	Cause string                       // what an error says that it comes from
+	Serve func(*Call) error            // answers, or returns an error, which then is the answer
+	Wants func(*Call) (Request, error) // the lock to wait for; Key and MaxWaiting are filled in
 }
 
 // Operations are those of a kind of key, by method. That of GET serves HEAD too.
@@ -67,13 +69,25 @@ func (f *front) allow() string {
 	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
+// ServeHTTP keeps little on its stack while it waits.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var c *Call
+	Aside(func() { c = f.begin(w, r) })
+	if c == nil {
+		return
+	}
+	hold, err := f.svc.Acquire(r.Context(), c.wants)
+	c.end(hold, err)
+}
+
+// begin answers the request, or returns what it waits for.
+func (f *front) begin(w http.ResponseWriter, r *http.Request) *Call {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff") // values are the clients' own
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", f.allow())
 		w.WriteHeader(http.StatusNoContent)
-		return
+		return nil
 	}
 	method := r.Method
 	if method == http.MethodHead {
@@ -83,17 +97,37 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		w.Header().Set("Allow", f.allow())
 		f.fail(w, r, notAllowed(), r.Method)
-		return
+		return nil
 	}
-	c := &Call{front: f, w: w, r: r}
+	c := &Call{front: f, w: w, r: r, cause: op.Cause}
 	var err error
 	if c.Key, err = f.key(r.URL.Path); err == nil {
-		if c.Params, err = ReadParams(w, r, int64(f.limits.MaxBody)); err == nil {
-			err = op.Serve(c)
+		c.Params, err = ReadParams(w, r, int64(f.limits.MaxBody))
+	}
+	switch {
+	case err != nil:
+	case op.Wants != nil:
+		if c.wants, err = op.Wants(c); err == nil {
+			c.wants.Key, c.wants.MaxWaiting = c.Key, f.limits.MaxWaiting
+			c.Params = Params{}
+			return c
 		}
+	default:
+		err = op.Serve(c)
 	}
 	if err != nil {
 		f.fail(w, r, err, op.Cause)
+	}
+	return nil
+}
+
+// end answers a request that has waited.
+func (c *Call) end(hold *Hold, err error) {
+	if err == nil {
+		err = c.deliver(hold)
+	}
+	if err != nil {
+		c.front.fail(c.w, c.r, err, c.cause)
 	}
 }
 

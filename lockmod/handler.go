@@ -18,26 +18,26 @@ func NewHandler(svc *Service, limits Limits, logger *zap.Logger) http.Handler {
 
 // operations are those on a lock, with the causes that the old modules gave.
 var operations = Operations{
-	http.MethodPost:   {"Acquire", acquire},
-	http.MethodPut:    {"Renew", renew},
-	http.MethodDelete: {"Release", release},
-	http.MethodGet:    {"Get", get},
+	http.MethodPost:   {Cause: "Acquire", Wants: acquire},
+	http.MethodPut:    {Cause: "Renew", Serve: renew},
+	http.MethodDelete: {Cause: "Release", Serve: release},
+	http.MethodGet:    {Cause: "Get", Serve: get},
 }
 
-func acquire(c *Call) error {
+func acquire(c *Call) (Request, error) {
 	ttl, err := c.TTL()
 	if err != nil {
-		return err
+		return Request{}, err
 	}
 	timeout, err := c.Timeout()
 	if err != nil {
-		return err
+		return Request{}, err
 	}
 	value, err := c.Text("value")
 	if err != nil {
-		return err
+		return Request{}, err
 	}
-	return c.Acquire(Request{Value: value, HasValue: value != "", TTL: ttl, Timeout: timeout})
+	return Request{Value: value, HasValue: value != "", TTL: ttl, Timeout: timeout}, nil
 }
 
 func renew(c *Call) error {

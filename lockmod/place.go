@@ -50,9 +50,15 @@ const (
 
 // waiter is a request in a place.
 type waiter struct {
+	line   *line
 	ttl    time.Duration
 	try    bool // does not wait
 	answer chan answer
+
+	place   *place
+	busy    <-chan struct{} // if not nil, there is no place yet; closed when to try again
+	timer   *time.Timer     // nil if it waits without end
+	timeout <-chan time.Time
 }
 
 type answer struct {

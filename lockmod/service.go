@@ -61,44 +61,67 @@ const patience = 4500 * time.Millisecond
 // up in the background and ctx's error is returned. The errors are those of this
 // package and of package store.
 func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) {
+	var w *waiter
+	var err error
+	Aside(func() { w, err = s.begin(r) })
+	if err != nil {
+		return nil, err
+	}
+	defer w.end()
+	for w.busy != nil {
+		// The place with this value is just being given up, or its grant
+		// delivered. What comes after can be told when that is over.
+		if err := s.await(ctx, w.busy, w.timeout, w.try); err != nil {
+			return nil, err
+		}
+		Aside(func() { w.place, w.busy = w.line.enter(w, r) })
+	}
+	select {
+	case a := <-w.answer:
+		return a.hold, a.err
+	case <-ctx.Done():
+	case <-w.timeout:
+	}
+	return s.giveUp(ctx, w)
+}
+
+// begin admits a request, and gives it a place unless that is busy.
+func (s *Service) begin(r Request) (*waiter, error) {
 	l, err := s.admit(r)
 	if err != nil {
 		return nil, err
 	}
-	defer s.dismiss(l, r)
-
-	var timeout <-chan time.Time
+	w := &waiter{line: l, ttl: r.TTL, try: r.Timeout == 0, answer: make(chan answer, 1)}
 	if r.Timeout > 0 {
-		timer := time.NewTimer(r.Timeout)
-		defer timer.Stop()
-		timeout = timer.C
+		w.timer = time.NewTimer(r.Timeout)
+		w.timeout = w.timer.C
 	}
-	w := &waiter{ttl: r.TTL, try: r.Timeout == 0, answer: make(chan answer, 1)}
-	for {
-		p, busy := l.enter(w, r)
-		if busy != nil {
-			// The place with this value is just being given up, or its grant
-			// delivered. What comes after can be told when that is over.
-			if err := s.await(ctx, busy, timeout, w.try); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		select {
-		case a := <-w.answer:
-			return a.hold, a.err
-		case <-ctx.Done():
-			if a, answered := l.leave(p, w); answered && a.hold != nil {
-				a.hold.Settle(false)
-			}
-			return nil, ctx.Err()
-		case <-timeout:
-			if a, answered := l.leave(p, w); answered {
-				return a.hold, a.err
-			}
-			return nil, s.timedOut(ctx, p)
-		}
+	w.place, w.busy = l.enter(w, r)
+	return w, nil
+}
+
+// end is the end of a request, answered or not.
+func (w *waiter) end() {
+	if w.timer != nil {
+		w.timer.Stop()
 	}
+	w.line.s.dismiss(w.line, w.try)
+}
+
+// giveUp takes a request out of its place, because ctx has ended or its time is
+// over, unless it has been answered just then.
+func (s *Service) giveUp(ctx context.Context, w *waiter) (*Hold, error) {
+	a, answered := w.line.leave(w.place, w)
+	switch err := ctx.Err(); {
+	case err != nil && answered && a.hold != nil:
+		a.hold.Settle(false)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case answered:
+		return a.hold, a.err
+	}
+	return nil, s.timedOut(ctx, w.place)
 }
 
 // timedOut waits for the place that nobody waits for any more to be gone.
@@ -160,9 +183,9 @@ func (s *Service) admit(r Request) (*line, error) {
 	return l, nil
 }
 
-func (s *Service) dismiss(l *line, r Request) {
+func (s *Service) dismiss(l *line, try bool) {
 	s.mu.Lock()
-	if r.Timeout != 0 {
+	if !try {
 		s.waiting--
 	}
 	s.mu.Unlock()
