@@ -73,18 +73,30 @@ func (g *gateway) etcdClient() *clientv3.Client {
 	return client
 }
 
-// The end of the process ends watches that go through to etcd, which would keep
-// it from ending, and requests that are never sent to their end.
+// A reload leaves watches alone that go through to etcd. The end of the process
+// ends them, as they would keep it from ending, and so would requests that are
+// never sent to their end.
 func TestDrain_I9(t *testing.T) {
 	g := newGateway(t)
-	g.load(embeddedIn(t.TempDir()), "etcd")
+	dir := t.TempDir()
+	g.load(embeddedIn(dir), "etcd")
 	resp, err := g.client.Post("http://gateway/v3/watch", "application/json", strings.NewReader(`{"create_request":{"key":"Zm9v"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || !strings.Contains(line, "created") {
+	lines := bufio.NewReader(resp.Body)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "created") {
 		t.Fatalf("the watch began with %q, %v", line, err)
+	}
+	g.load(embeddedIn(dir), "header X-Changed yes\netcd")
+	put, err := g.client.Post("http://gateway/v3/kv/put", "application/json", strings.NewReader(`{"key":"Zm9v","value":"YmFy"}`))
+	if err != nil || put.Header.Get("X-Changed") == "" {
+		t.Fatalf("writing after a reload: %v, %v", put, err)
+	}
+	put.Body.Close()
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "YmFy") {
+		t.Fatalf("after a reload, the watch got %q, %v", line, err)
 	}
 	slow, err := g.dial(context.Background(), "", "")
 	if err != nil {
@@ -110,7 +122,7 @@ func TestDrain_I9(t *testing.T) {
 
 	begin := time.Now()
 	caddymodule.EndLife()
-	if rest, err := io.ReadAll(resp.Body); err == nil {
+	if rest, err := io.ReadAll(lines); err == nil {
 		t.Errorf("the watch ended with %q and no error", rest)
 	}
 	for what, conn := range map[string]net.Conn{"a request that is not sent to its end": slow, "no request": silent} {
