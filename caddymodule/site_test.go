@@ -65,7 +65,7 @@ func TestSite(t *testing.T) {
 // etcdClient is a client of etcd that goes through the gateway.
 func (g *gateway) etcdClient() *clientv3.Client {
 	g.t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix:" + g.socket}, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + g.address}, Logger: zap.NewNop()})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDrain_I9(t *testing.T) {
 	g := newGateway(t)
 	dir := t.TempDir()
 	g.load(embeddedIn(dir), "etcd")
-	resp, err := g.client.Post("http://gateway/v3/watch", "application/json", strings.NewReader(`{"create_request":{"key":"Zm9v"}}`))
+	resp, err := g.client.Post("http://"+g.address+"/v3/watch", "application/json", strings.NewReader(`{"create_request":{"key":"Zm9v"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestDrain_I9(t *testing.T) {
 		t.Fatalf("the watch began with %q, %v", line, err)
 	}
 	g.load(embeddedIn(dir), "header X-Changed yes\netcd")
-	put, err := g.client.Post("http://gateway/v3/kv/put", "application/json", strings.NewReader(`{"key":"Zm9v","value":"YmFy"}`))
+	put, err := g.client.Post("http://"+g.address+"/v3/kv/put", "application/json", strings.NewReader(`{"key":"Zm9v","value":"YmFy"}`))
 	if err != nil || put.Header.Get("X-Changed") == "" {
 		t.Fatalf("writing after a reload: %v, %v", put, err)
 	}
@@ -103,7 +103,7 @@ func TestDrain_I9(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	fmt.Fprintf(slow, "POST /mod/v2/lock/k?ttl=60 HTTP/1.1\r\nHost: gateway\r\nContent-Length: 9\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n")
+	fmt.Fprintf(slow, "POST /mod/v2/lock/k?ttl=60 HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n", g.address)
 	for len(caddymodule.References()) != 1 || caddymodule.References()[0] < 2 {
 		time.Sleep(time.Millisecond) // until it is being served
 	}
