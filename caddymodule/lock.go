@@ -47,7 +47,7 @@ type Lock struct {
 
 	app    *App
 	limits lockmod.Limits
-	serve  http.Handler // on the app's connection
+	serve  *lockmod.Front // on the app's connection
 	logger *zap.Logger
 }
 
@@ -122,7 +122,7 @@ func (l *Lock) setLimits() error {
 	return nil
 }
 
-func (l *Lock) handler(c *connection) http.Handler {
+func (l *Lock) handler(c *connection) *lockmod.Front {
 	return lockmod.NewHandler(c.locks, l.limits, l.logger)
 }
 
@@ -139,15 +139,16 @@ func (l *Lock) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return err
 	}
 	defer s.connection.giveBack()
-	s.handler.ServeHTTP(w, r)
+	s.call.Finish()
 	return nil
 }
 
-// serving is one request for a lock. It has a reference to the connection for as
-// long as it waits, because a reload takes the handler's away under it.
+// serving is a request that waits for a lock. It has a reference to the
+// connection for as long as it waits, because a reload takes the handler's away
+// under it.
 type serving struct {
-	handler    http.Handler
 	connection *connection
+	call       *lockmod.Call
 }
 
 // begin returns nil if the request has been answered.
@@ -162,11 +163,21 @@ func (l *Lock) begin(w http.ResponseWriter, r *http.Request) (*serving, error) {
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	s := &serving{handler: l.serve, connection: c}
+	handler := l.serve
 	if c != l.app.connection {
-		s.handler = l.handler(c)
+		handler = l.handler(c)
 	}
-	return s, nil
+	waits := false
+	defer func() {
+		if !waits {
+			c.giveBack()
+		}
+	}()
+	call := handler.Begin(w, r)
+	if waits = call != nil; waits {
+		return &serving{connection: c, call: call}, nil
+	}
+	return nil, nil
 }
 
 // lockPath is where the locks are.

@@ -16,10 +16,10 @@ type Call struct {
 	Params
 	Key string
 
-	cause string
-	wants Request
+	cause   string
+	waiting Waiting
 
-	front *front
+	front *Front
 	w     http.ResponseWriter
 	r     *http.Request
 }

@@ -159,6 +159,8 @@ type parked struct {
 	waiting, left, giveUp chan struct{}
 }
 
+func (p *parked) Begin(r Request) (Waiting, error) { return acquiring{p, r}, nil }
+
 func (p *parked) Acquire(ctx context.Context, _ Request) (*Hold, error) {
 	close(p.waiting)
 	select {
@@ -202,6 +204,8 @@ type settling struct {
 	fake
 	settle func(bool)
 }
+
+func (s *settling) Begin(r Request) (Waiting, error) { return acquiring{s, r}, nil }
 
 func (s *settling) Acquire(context.Context, Request) (*Hold, error) {
 	return &Hold{Entry: s.holder, settle: s.settle}, nil

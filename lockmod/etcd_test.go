@@ -135,9 +135,9 @@ func TestEtcdAway_I5(t *testing.T) {
 	g := open(t, server)
 	holder := g.lock(t, request("k"))
 	first := g.goLock(t.Context(), request("k"))
-	places := g.queued(t, "k", 2)
+	g.queued(t, "k", 2)
 	second := g.goLock(t.Context(), request("k"))
-	places = g.queued(t, "k", 3)
+	places := g.queued(t, "k", 3)
 
 	server.Stop()
 	start := time.Now()

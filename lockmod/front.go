@@ -16,7 +16,7 @@ import (
 
 // backend is what the HTTP layer needs of a Service.
 type backend interface {
-	Acquire(ctx context.Context, r Request) (*Hold, error)
+	Begin(r Request) (Waiting, error)
 	Renew(ctx context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error)
 	Release(ctx context.Context, key string, t store.Target) error
 	Holder(ctx context.Context, key string) (store.Entry, error)
@@ -35,9 +35,9 @@ type Operation struct {
 // Operations are those of a kind of key, by method. That of GET serves HEAD too.
 type Operations map[string]Operation
 
-// front is what the handlers of all kinds of keys have in common: it finds the
+// Front is what the handlers of all kinds of keys have in common: it finds the
 // key, reads the parameters, and turns errors into answers.
-type front struct {
+type Front struct {
 	svc        backend
 	prefix     string
 	operations Operations
@@ -47,16 +47,16 @@ type front struct {
 
 // NewFront returns a handler of operations on keys whose paths are prefix, which
 // ends in a slash, and the key.
-func NewFront(svc *Service, prefix string, operations Operations, limits Limits, logger *zap.Logger) http.Handler {
+func NewFront(svc *Service, prefix string, operations Operations, limits Limits, logger *zap.Logger) *Front {
 	return newFront(svc, prefix, operations, limits, logger)
 }
 
-func newFront(svc backend, prefix string, operations Operations, limits Limits, logger *zap.Logger) http.Handler {
-	return &front{svc: svc, prefix: prefix, operations: operations, limits: limits, logger: logger}
+func newFront(svc backend, prefix string, operations Operations, limits Limits, logger *zap.Logger) *Front {
+	return &Front{svc: svc, prefix: prefix, operations: operations, limits: limits, logger: logger}
 }
 
 // allow is the header of that name: the methods that there are.
-func (f *front) allow() string {
+func (f *Front) allow() string {
 	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		if _, ok := f.operations[method]; ok {
@@ -70,18 +70,18 @@ func (f *front) allow() string {
 }
 
 // ServeHTTP keeps little on its stack while it waits.
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var c *Call
-	Aside(func() { c = f.begin(w, r) })
-	if c == nil {
-		return
+	Aside(func() { c = f.Begin(w, r) })
+	if c != nil {
+		c.Finish()
 	}
-	hold, err := f.svc.Acquire(r.Context(), c.wants)
-	c.end(hold, err)
 }
 
-// begin answers the request, or returns what it waits for.
-func (f *front) begin(w http.ResponseWriter, r *http.Request) *Call {
+// Begin answers the request and returns nil, or it returns a call that waits, to
+// be finished. The two are ServeHTTP in two steps, for a caller that has something
+// of its own to do aside.
+func (f *Front) Begin(w http.ResponseWriter, r *http.Request) *Call {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff") // values are the clients' own
 	if r.Method == http.MethodOptions {
@@ -107,9 +107,7 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *Call {
 	switch {
 	case err != nil:
 	case op.Wants != nil:
-		if c.wants, err = op.Wants(c); err == nil {
-			c.wants.Key, c.wants.MaxWaiting = c.Key, f.limits.MaxWaiting
-			c.Params = Params{}
+		if err = c.begin(op); err == nil {
 			return c
 		}
 	default:
@@ -121,7 +119,23 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *Call {
 	return nil
 }
 
-// end answers a request that has waited.
+func (c *Call) begin(op Operation) error {
+	r, err := op.Wants(c)
+	if err != nil {
+		return err
+	}
+	r.Key, r.MaxWaiting = c.Key, c.front.limits.MaxWaiting
+	c.waiting, err = c.front.svc.Begin(r)
+	c.Params = Params{} // has been read
+	return err
+}
+
+// Finish waits for what the call wants, and answers.
+func (c *Call) Finish() {
+	hold, err := c.waiting.Wait(c.r.Context())
+	c.end(hold, err)
+}
+
 func (c *Call) end(hold *Hold, err error) {
 	if err == nil {
 		err = c.deliver(hold)
@@ -132,7 +146,7 @@ func (c *Call) end(hold *Hold, err error) {
 }
 
 // key is everything after the prefix, less one trailing slash.
-func (f *front) key(path string) (string, error) {
+func (f *Front) key(path string) (string, error) {
 	key, below := strings.CutPrefix(path, f.prefix)
 	key = strings.TrimSuffix(key, "/")
 	switch {
@@ -154,7 +168,7 @@ const statusClientGone = 499
 
 // fail answers with an error. Where the client has gone, nobody reads the answer;
 // but without one net/http would make it a 200, and so would access logs.
-func (f *front) fail(w http.ResponseWriter, r *http.Request, err error, cause string) {
+func (f *Front) fail(w http.ResponseWriter, r *http.Request, err error, cause string) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		w.WriteHeader(statusClientGone)
 		return

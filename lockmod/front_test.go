@@ -49,6 +49,18 @@ func (f *fake) Acquire(_ context.Context, r Request) (*Hold, error) {
 	return &Hold{Entry: f.holder, settle: func(delivered bool) { f.settled = append(f.settled, delivered) }}, nil
 }
 
+func (f *fake) Begin(r Request) (Waiting, error) { return acquiring{f, r}, nil }
+
+// acquiring is a request that a backend which can Acquire has begun.
+type acquiring struct {
+	backend interface {
+		Acquire(context.Context, Request) (*Hold, error)
+	}
+	request Request
+}
+
+func (a acquiring) Wait(ctx context.Context) (*Hold, error) { return a.backend.Acquire(ctx, a.request) }
+
 func (f *fake) Renew(_ context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error) {
 	f.target, f.ttl = t, ttl
 	return f.holder, f.call(key)

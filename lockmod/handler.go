@@ -12,7 +12,7 @@ import (
 const Prefix = "/mod/v2/lock/"
 
 // NewHandler returns the HTTP API of the locks of svc, for paths below Prefix.
-func NewHandler(svc *Service, limits Limits, logger *zap.Logger) http.Handler {
+func NewHandler(svc *Service, limits Limits, logger *zap.Logger) *Front {
 	return NewFront(svc, Prefix, operations, limits, logger)
 }
 

@@ -50,10 +50,10 @@ const (
 
 // waiter is a request in a place.
 type waiter struct {
-	line   *line
-	ttl    time.Duration
-	try    bool // does not wait
-	answer chan answer
+	line    *line
+	request Request
+	try     bool // does not wait
+	answer  chan answer
 
 	place   *place
 	busy    <-chan struct{} // if not nil, there is no place yet; closed when to try again
@@ -112,7 +112,7 @@ func (p *place) stays() bool {
 func (p *place) ttl() time.Duration {
 	var ttl time.Duration
 	for _, w := range p.waiters {
-		ttl = max(ttl, w.ttl)
+		ttl = max(ttl, w.request.TTL)
 	}
 	return max(ttl, time.Second)
 }

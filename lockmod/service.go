@@ -61,12 +61,22 @@ const patience = 4500 * time.Millisecond
 // up in the background and ctx's error is returned. The errors are those of this
 // package and of package store.
 func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) {
-	var w *waiter
-	var err error
-	Aside(func() { w, err = s.begin(r) })
+	w, err := s.Begin(r)
 	if err != nil {
 		return nil, err
 	}
+	return w.Wait(ctx)
+}
+
+// Waiting is a request that has begun.
+type Waiting interface {
+	// Wait has to be called, once. It returns what Acquire does.
+	Wait(ctx context.Context) (*Hold, error)
+}
+
+// Wait implements Waiting. It keeps little on the stack.
+func (w *waiter) Wait(ctx context.Context) (*Hold, error) {
+	s := w.line.s
 	defer w.end()
 	for w.busy != nil {
 		// The place with this value is just being given up, or its grant
@@ -74,7 +84,7 @@ func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) {
 		if err := s.await(ctx, w.busy, w.timeout, w.try); err != nil {
 			return nil, err
 		}
-		Aside(func() { w.place, w.busy = w.line.enter(w, r) })
+		Aside(w.enter)
 	}
 	select {
 	case a := <-w.answer:
@@ -85,20 +95,23 @@ func (s *Service) Acquire(ctx context.Context, r Request) (*Hold, error) {
 	return s.giveUp(ctx, w)
 }
 
-// begin admits a request, and gives it a place unless that is busy.
-func (s *Service) begin(r Request) (*waiter, error) {
+// Begin is the first part of Acquire, up to where it waits.
+func (s *Service) Begin(r Request) (Waiting, error) {
 	l, err := s.admit(r)
 	if err != nil {
 		return nil, err
 	}
-	w := &waiter{line: l, ttl: r.TTL, try: r.Timeout == 0, answer: make(chan answer, 1)}
+	w := &waiter{line: l, request: r, try: r.Timeout == 0, answer: make(chan answer, 1)}
 	if r.Timeout > 0 {
 		w.timer = time.NewTimer(r.Timeout)
 		w.timeout = w.timer.C
 	}
-	w.place, w.busy = l.enter(w, r)
+	w.enter()
 	return w, nil
 }
+
+// enter gives a request a place, unless that is busy.
+func (w *waiter) enter() { w.place, w.busy = w.line.enter(w, w.request) }
 
 // end is the end of a request, answered or not.
 func (w *waiter) end() {
