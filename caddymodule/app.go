@@ -223,8 +223,8 @@ func (a *App) Cleanup() error {
 	if a.connection != nil {
 		a.connection.disconnect()
 	}
-	if caddy.Exiting() {
-		awaitClosing()
+	if caddy.Exiting() && a.life != nil && a.life.ctx.Err() != nil {
+		closeAll()
 	}
 	return nil
 }

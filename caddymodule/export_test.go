@@ -18,5 +18,39 @@ func References() []int {
 // EndLife does what the end of the process does.
 func EndLife() { lives.endAll() }
 
+// CloseAll is the last of what the end of the process does.
+func CloseAll() { closeAll() }
+
+// Hold takes a reference to each connection, as a request does.
+func Hold() (giveBack func()) {
+	var held []*connection
+	connections.Range(func(_, c any) bool {
+		held = append(held, c.(*connection))
+		return true
+	})
+	for _, c := range held {
+		_, _ = connections.LoadOrStore(c.key, c)
+	}
+	return func() {
+		for _, c := range held {
+			c.giveBack()
+		}
+	}
+}
+
+// Open is how many connections have not ended.
+func Open() int {
+	n := 0
+	connections.Range(func(_, c any) bool {
+		select {
+		case <-c.(*connection).closed:
+		default:
+			n++
+		}
+		return true
+	})
+	return n
+}
+
 // AwaitClosing waits for connections that are being closed.
 func AwaitClosing() { awaitClosing() }

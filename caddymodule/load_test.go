@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
@@ -79,6 +81,39 @@ func TestUnload(t *testing.T) {
 	g.load(etcdAt(etcd.Endpoint), "etcd")
 	if n := g.waiting("k"); n != 0 {
 		t.Errorf("%d wait after all were sent away", n)
+	}
+}
+
+// A grace_period may end before the requests do. The exit then takes what waits
+// out of etcd all the same, and a request that ends later does no harm.
+func TestExit_I9(t *testing.T) {
+	etcd := etcdtest.Start(t)
+	g := newGateway(t)
+	g.load(etcdAt(etcd.Endpoint), "etcd")
+	g.lock("k")
+	waits := g.wait("k")
+	giveBack := caddymodule.Hold()
+	begin := time.Now()
+	caddymodule.EndLife()
+	caddymodule.CloseAll()
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if n := caddymodule.Open(); n != 0 {
+		t.Errorf("%d connections are still open", n)
+	}
+	g.want(receive(t, waits), http.StatusServiceUnavailable, "")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	left, err := etcd.Client(t).Get(ctx, "/_etcd/mod/lock/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil || len(left.Kvs) != 1 {
+		t.Errorf("etcd has %v, %v, want the holder's entry alone", left, err)
+	}
+	g.want(g.do(http.MethodPost, "/mod/v2/lock/other?ttl=60"), http.StatusServiceUnavailable, "")
+	giveBack()
+	g.load("", "respond none")
+	if got := caddymodule.References(); len(got) != 0 {
+		t.Errorf("references to connections are %v, want none", got)
 	}
 }
 

@@ -66,6 +66,7 @@ type connection struct {
 	locks  *lockmod.Service
 
 	endLocks func()        // once; answers all that wait
+	end      func()        // once; begins the end, in the background
 	unhook   func() bool   // from the life's end
 	closed   chan struct{} // when all of it has ended
 
@@ -111,6 +112,10 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 		defer cancel()
 		c.locks.Close(ctx)
 	})
+	c.end = sync.OnceFunc(func() {
+		closing.Store(c, nil)
+		go c.close()
+	})
 	c.unhook = context.AfterFunc(l.ctx, c.endLocks)
 	return c, nil
 }
@@ -155,14 +160,13 @@ func (c *connection) start(server Embedded) error {
 	return err
 }
 
-// closing are the connections that have no references and have not ended yet.
+// closing are the connections that have begun to end, and have not ended yet.
 var closing sync.Map
 
 // Destruct ends the connection, in the background: the last reference may be a
 // request's.
 func (c *connection) Destruct() error {
-	closing.Store(c, nil)
-	go c.close()
+	c.end()
 	return nil
 }
 
@@ -186,7 +190,27 @@ func (c *connection) close() {
 	}
 }
 
-// awaitClosing waits for the end of all connections without references.
+// closeAll ends all connections, for the exit: a grace_period may have ended
+// before the requests that have references. They get a moment to end themselves.
+func closeAll() {
+	var all []*connection
+	connections.Range(func(_, c any) bool {
+		all = append(all, c.(*connection))
+		return true
+	})
+	moment, cancel := context.WithTimeout(context.Background(), serviceGrace)
+	defer cancel()
+	for _, c := range all {
+		select {
+		case <-c.closed:
+		case <-moment.Done():
+			c.end()
+		}
+	}
+	awaitClosing()
+}
+
+// awaitClosing waits for the end of all connections that have begun to end.
 func awaitClosing() {
 	closing.Range(func(c, _ any) bool {
 		<-c.(*connection).closed
