@@ -1,53 +1,81 @@
 package lockmod
 
 import (
-	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
-// gate bounds how many requests are under way to etcd at once, so that a burst
-// of thousands waits here, where it costs nothing, and not in etcd, where all of
-// them would time out together.
+// gate bounds how much is under way to etcd at once, so that a burst of thousands
+// of requests waits here, where it costs next to nothing, and not in etcd, where
+// all of them would time out together.
 type gate struct {
-	slots    chan struct{}
-	lastDone atomic.Int64 // when one of them last succeeded, in Unix nanoseconds
+	mu       sync.Mutex
+	busy     int // goroutines at work
+	queue    []task
+	lastDone time.Time // when etcd last answered one of them
 }
 
-// gateWidth is about as many as etcd puts into one commit under load.
-const gateWidth = 256
+// task is something to do in etcd. late says that it has waited for its turn for
+// longer than lateAfter, in which etcd has answered nobody; it returns whether
+// etcd has answered.
+type task struct {
+	do    func(late bool) (answered bool)
+	since time.Time
+}
 
-func newGate() *gate { return &gate{slots: make(chan struct{}, gateWidth)} }
+const (
+	gateWidth = 256 // about what etcd puts into one commit under load
+	lateAfter = 2500 * time.Millisecond
+)
 
-// enter waits for a slot, as long as those who have one get on, or for patience.
-// It says whether there is one; then leave has to be called.
-func (g *gate) enter(ctx context.Context, patience time.Duration) bool {
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	default:
+// start does something when its turn has come, in the background.
+func (g *gate) start(do func(late bool) (answered bool)) {
+	t := task{do, time.Now()}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy == gateWidth {
+		g.queue = append(g.queue, t)
+		return
 	}
-	begin := time.Now()
-	look := time.NewTicker(patience / 4)
-	defer look.Stop()
-	for {
-		select {
-		case g.slots <- struct{}{}:
-			return true
-		case <-ctx.Done():
-			return false
-		case now := <-look.C:
-			if now.Sub(begin) >= patience && now.Sub(time.Unix(0, g.lastDone.Load())) >= patience {
-				return false
-			}
-		}
+	g.busy++
+	go g.work(t)
+}
+
+// call is start, and waits until it has been done.
+func (g *gate) call(do func(late bool) (answered bool)) {
+	done := make(chan struct{})
+	g.start(func(late bool) bool {
+		defer close(done)
+		return do(late)
+	})
+	<-done
+}
+
+func (g *gate) work(t task) {
+	for more := true; more; {
+		t, more = g.next(t.do(g.late(t)))
 	}
 }
 
-// leave gives the slot back; succeeded says that etcd did answer.
-func (g *gate) leave(succeeded bool) {
-	if succeeded {
-		g.lastDone.Store(time.Now().UnixNano())
+func (g *gate) late(t task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Since(t.since) >= lateAfter && time.Since(g.lastDone) >= lateAfter
+}
+
+// next is the task to go on with, if there is one.
+func (g *gate) next(answered bool) (t task, more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if answered {
+		g.lastDone = time.Now()
 	}
-	<-g.slots
+	if len(g.queue) == 0 {
+		g.queue = nil
+		g.busy--
+		return t, false
+	}
+	t, g.queue[0] = g.queue[0], task{}
+	g.queue = g.queue[1:]
+	return t, true
 }

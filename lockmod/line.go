@@ -76,7 +76,7 @@ func (l *line) enter(w *waiter, r Request) (p *place, busy <-chan struct{}) {
 	}
 	l.s.ref(l)
 	l.joining++
-	go p.join()
+	p.join()
 	return p, nil
 }
 
@@ -175,10 +175,18 @@ func (l *line) follow(ctx context.Context, m *mirror) {
 		wait = 0
 		l.reflect(m, func() []queue.Effect[store.Entry] {
 			m.relist = relist
+			for _, e := range listing.Entries {
+				l.refresh(e)
+			}
 			return m.queue.Reset(listing.Revision, items(listing.Entries))
 		})
 		err = l.s.store.Watch(watch, l.key, listing.Revision, func(revision uint64, events []store.Event) {
 			l.reflect(m, func() []queue.Effect[store.Entry] {
+				for _, e := range events {
+					if !e.Deleted {
+						l.refresh(e.Entry)
+					}
+				}
 				return m.queue.Apply(revision, changes(events))
 			})
 		})
@@ -186,6 +194,14 @@ func (l *line) follow(ctx context.Context, m *mirror) {
 		if err != nil {
 			wait = backOff(wait)
 		}
+	}
+}
+
+// refresh gives the entry's place what the mirror has, so that the place knows
+// the newest state of it, and there is one copy.
+func (l *line) refresh(e store.Entry) {
+	if p := l.named[e.Name]; p != nil && p.entry.Index == e.Index {
+		p.entry = e
 	}
 }
 

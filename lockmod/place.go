@@ -119,25 +119,28 @@ func (p *place) ttl() time.Duration {
 
 // join makes the entry, or finds the one with the value.
 func (p *place) join() {
-	got, err := p.acquire()
-	p.line.mu.Lock()
-	defer p.line.mu.Unlock()
-	p.joined(got, err)
+	begin := time.Now()
+	p.line.s.joins.start(func(late bool) bool {
+		got, err := p.acquire(begin, late)
+		p.line.mu.Lock()
+		defer p.line.mu.Unlock()
+		p.joined(got, err)
+		return answered(err)
+	})
 }
 
-// A request is answered within 5 s when etcd is away, its turn to ask etcd, the
-// slot, included.
+// A request is answered within 5 s when etcd is away, its turn at the gate
+// included.
 const (
-	slotWithin = 2500 * time.Millisecond // where etcd answers nobody
-	askWithin  = 4500 * time.Millisecond // slot and all
-	askAtLeast = 1500 * time.Millisecond // after the slot
+	askWithin  = 4500 * time.Millisecond // since it began
+	askAtLeast = 1500 * time.Millisecond // since its turn
 )
 
-func (p *place) acquire() (store.Acquired, error) {
-	l, begin := p.line, time.Now()
-	if !l.s.joins.enter(l.s.ctx, slotWithin) {
+func (p *place) acquire(begin time.Time, late bool) (store.Acquired, error) {
+	if late {
 		return store.Acquired{}, store.ErrUnavailable
 	}
+	l := p.line
 	ctx, cancel := context.WithTimeout(l.s.ctx, max(askWithin-time.Since(begin), askAtLeast))
 	defer cancel()
 	l.mu.Lock()
@@ -150,9 +153,12 @@ func (p *place) acquire() (store.Acquired, error) {
 		Contended: l.joining > 1 || len(l.named) > 0 || l.mirror != nil && l.mirror.queue.Len() > 0,
 	}
 	l.mu.Unlock()
-	got, err := l.s.store.Acquire(ctx, l.key, a)
-	l.s.joins.leave(err == nil || errors.Is(err, store.ErrTaken))
-	return got, err
+	return l.s.store.Acquire(ctx, l.key, a)
+}
+
+// answered says whether etcd has answered a request that ended with err.
+func answered(err error) bool {
+	return !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown)
 }
 
 func (p *place) joined(got store.Acquired, err error) {
@@ -311,8 +317,12 @@ func (p *place) recover() {
 		if !expired {
 			break
 		}
-		got, err := p.acquire()
-		if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) {
+		var got store.Acquired
+		l.s.joins.call(func(late bool) bool {
+			got, err = p.acquire(time.Now(), late)
+			return answered(err)
+		})
+		if !answered(err) {
 			if got.Entry.Name != "" {
 				p.withdraw(got.Entry)
 			}
@@ -388,11 +398,11 @@ func (p *place) end() {
 func (p *place) withdraw(e store.Entry) {
 	l := p.line
 	for wait := time.Duration(0); sleep(l.s.ctx, wait); wait = backOff(wait) {
-		if !l.s.withdrawals.enter(l.s.ctx, slotWithin) {
-			continue
-		}
-		err := l.s.store.Withdraw(l.s.ctx, l.key, e)
-		l.s.withdrawals.leave(err == nil)
+		var err error
+		l.s.withdrawals.call(func(bool) bool {
+			err = l.s.store.Withdraw(l.s.ctx, l.key, e)
+			return answered(err)
+		})
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return
 		}

@@ -25,8 +25,8 @@ type Service struct {
 	stopping chan struct{} // closed by Close
 	idle     chan struct{} // closed when Close has been called and no line is left
 
-	joins       *gate
-	withdrawals *gate
+	joins       gate
+	withdrawals gate
 
 	ctx  context.Context // of everything done in the background
 	stop context.CancelFunc
@@ -43,12 +43,8 @@ func New(st store.Store, space string, logger *zap.Logger) *Service {
 		lines:    make(map[string]*line),
 		stopping: make(chan struct{}),
 		idle:     make(chan struct{}),
-		joins:    newGate(),
-
-		withdrawals: newGate(),
-
-		ctx:  ctx,
-		stop: stop,
+		ctx:      ctx,
+		stop:     stop,
 	}
 }
 
