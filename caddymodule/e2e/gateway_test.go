@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -151,15 +152,25 @@ func (g *gateway) kill() {
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 
-// freeAddress is a loopback address that nothing listens on now.
+// given are the addresses that freeAddress has returned: two gateways could both
+// listen on one.
+var given sync.Map
+
+// freeAddress is a loopback address that nothing listens on now, and no other
+// test will.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		_ = l.Close()
+		if _, taken := given.LoadOrStore(address, true); !taken {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // reply is an answer, read whole.
