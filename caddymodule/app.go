@@ -191,6 +191,9 @@ func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
 		if err := s.TLS.check(); err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
+		if s.CA, err = s.TLS.hashCA(); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
 	}
 	return nil
 }

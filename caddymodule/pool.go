@@ -38,6 +38,7 @@ type settings struct {
 	Username  string
 	Password  string
 	TLS       TLS
+	CA        string // a hash of what the file of that name in TLS has
 }
 
 // key is the settings' place in the pool, of which it tells nothing.

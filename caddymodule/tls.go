@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
+	"os"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -16,11 +19,12 @@ import (
 // as they are.
 type TLS struct {
 	// A PEM file with the certificate authorities that etcd's certificates may
-	// come from. Default: the system's.
+	// come from. A changed file takes a reload (`caddy reload --force`, if the
+	// configuration is the same). Default: the system's.
 	CA string `json:"ca,omitempty"`
 
 	// A PEM file with the certificate that the gateway shows to etcd. A renewed
-	// file takes a reload. If etcd takes it for a user's, every
+	// file takes a reload, as with `ca`. If etcd takes it for a user's, every
 	// request that is handed on acts as that user. Default: none.
 	Cert string `json:"cert,omitempty"`
 
@@ -45,6 +49,21 @@ func (t *TLS) check() error {
 		return fmt.Errorf("key %q is set, but cert is not", t.Key)
 	}
 	return nil
+}
+
+// hashCA returns a hash of the certificate authorities in the file, empty if there
+// is none. The client certificate needs no such thing: it is read again for every
+// connection.
+func (t *TLS) hashCA() (string, error) {
+	if t.CA == "" {
+		return "", nil
+	}
+	pem, err := os.ReadFile(t.CA)
+	if err != nil {
+		return "", fmt.Errorf("reading ca: %w", err)
+	}
+	sum := sha256.Sum256(pem)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // client is the configuration for the gateway's own connections. It reads the

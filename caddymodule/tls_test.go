@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,4 +61,39 @@ func TestTLS(t *testing.T) {
 
 	g.load(etcdAt("https://"+address, "tls {\n insecure_skip_verify\n}"), "etcd")
 	g.unlock("k", g.lock("k"))
+}
+
+// A file of certificate authorities that has changed counts from the next reload
+// on, under the name that it has; who waits goes on waiting.
+func TestTLS_otherCA(t *testing.T) {
+	address, certificate := startTLS(t)
+	good, err := os.ReadFile(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, certificate = startTLS(t)
+	other, err := os.ReadFile(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write := func(pem []byte) {
+		t.Helper()
+		if err := os.WriteFile(ca, pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newGateway(t)
+	option := etcdAt(address, "tls {\n ca "+ca+"\n}")
+	write(other)
+	g.load(option, "etcd")
+	g.want(g.do(http.MethodPost, "/mod/v2/lock/k?ttl=60"), http.StatusServiceUnavailable, "")
+	write(append(other, good...))
+	g.load(option, "etcd")
+	holder := g.lock("k")
+	waits := g.wait("k")
+	write(good)
+	g.load(option, "etcd")
+	g.unlock("k", holder)
+	g.want(receive(t, waits), http.StatusOK, "")
 }
