@@ -33,43 +33,36 @@ func (p *Params) readBody(w http.ResponseWriter, r *http.Request, limit int64) e
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
+	body := http.MaxBytesReader(w, r.Body, limit+overrun)
+	text, err := io.ReadAll(io.LimitReader(body, limit+1))
+	switch {
+	case err != nil:
+		return malformed("The request body could not be read")
+	case int64(len(text)) > limit:
+		_, _ = io.Copy(io.Discard, body)
+		return tooLarge(fmt.Sprintf("The request body is longer than %d bytes", limit))
+	}
 	switch mediaType(r.Header.Get("Content-Type")) {
 	case "application/x-www-form-urlencoded":
-		text, err := io.ReadAll(body)
-		if err != nil {
-			return unreadable(err)
-		}
 		if !p.scan(string(text)) {
 			return malformed("The form in the request body is malformed")
 		}
 		p.unpin()
 	case "application/json":
-		text, err := io.ReadAll(body)
-		if err != nil {
-			return unreadable(err)
-		}
 		return p.parseJSON(text)
-	default:
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			return unreadable(err)
-		}
 	}
 	return nil
 }
+
+// overrun is how much more than its limit is read of a body that is too long, and
+// thrown away: a client that is still sending when the connection is closed may
+// never see its answer.
+const overrun = 4 << 20
 
 // mediaType is the kind in a Content-Type, without its parameters.
 func mediaType(contentType string) string {
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.TrimSpace(kind))
-}
-
-func unreadable(err error) error {
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
-		return tooLarge(fmt.Sprintf("The request body is longer than %d bytes", tooLong.Limit))
-	}
-	return malformed("The request body could not be read")
 }
 
 // scan adds the parameters of a form or a query, and says whether it is well

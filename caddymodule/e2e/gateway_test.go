@@ -31,7 +31,6 @@ type gateway struct {
 	directive string // the etcd directive
 	cmd       *exec.Cmd
 	ended     chan struct{} // closed when the process has ended
-	log       *os.File
 }
 
 // onEtcd is the etcd option for an etcd at that endpoint.
