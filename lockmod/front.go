@@ -126,7 +126,8 @@ func (c *Call) begin(op Operation) error {
 	}
 	r.Key, r.MaxWaiting = c.Key, c.front.limits.MaxWaiting
 	c.waiting, err = c.front.svc.Begin(r)
-	c.Params = Params{} // has been read
+	c.Params = Params{}  // has been read
+	c.r.Context().Done() // makes a channel, here rather than on the stack that waits
 	return err
 }
 

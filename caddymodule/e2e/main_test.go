@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	_ "github.com/caddy-etcd/caddy-etcd" // what is tested: go test runs anew when it has changed
 )
 
 // caddy is the built binary.
