@@ -127,14 +127,14 @@ func (l *Lock) handler(c *connection) *lockmod.Front {
 }
 
 // ServeHTTP serves requests for locks. It keeps little on its stack while it does
-// (see lockmod.Aside).
+// (see lockmod.Front.Aside).
 func (l *Lock) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !below(r.URL.Path, lockPath) {
 		return next.ServeHTTP(w, r)
 	}
 	var s *serving
 	var err error
-	lockmod.Aside(func() { s, err = l.begin(w, r) })
+	l.serve.Aside(func() { s, err = l.begin(w, r) })
 	if s == nil {
 		return err
 	}

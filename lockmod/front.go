@@ -43,6 +43,7 @@ type Front struct {
 	operations Operations
 	limits     Limits
 	logger     *zap.Logger
+	aside      aside
 }
 
 // NewFront returns a handler of operations on keys whose paths are prefix, which
@@ -52,7 +53,7 @@ func NewFront(svc *Service, prefix string, operations Operations, limits Limits,
 }
 
 func newFront(svc backend, prefix string, operations Operations, limits Limits, logger *zap.Logger) *Front {
-	return &Front{svc: svc, prefix: prefix, operations: operations, limits: limits, logger: logger}
+	return &Front{svc: svc, prefix: prefix, operations: operations, limits: limits, logger: logger, aside: aside{make(chan func())}}
 }
 
 // allow is the header of that name: the methods that there are.
@@ -72,11 +73,15 @@ func (f *Front) allow() string {
 // ServeHTTP keeps little on its stack while it waits.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var c *Call
-	Aside(func() { c = f.Begin(w, r) })
+	f.aside.run(func() { c = f.Begin(w, r) })
 	if c != nil {
 		c.Finish()
 	}
 }
+
+// Aside runs f and returns when it has, but leaves nothing of it on the stack of
+// the caller, who is about to wait.
+func (f *Front) Aside(do func()) { f.aside.run(do) }
 
 // Begin answers the request and returns nil, or it returns a call that waits, to
 // be finished. The two are ServeHTTP in two steps, for a caller that has something

@@ -40,6 +40,7 @@ func api(t *testing.T, f func(t *testing.T, h http.Handler, svc *Service, st *me
 		st := memstore.NewCluster().Open()
 		svc := New(st, "lock", zap.NewNop())
 		f(t, NewHandler(svc, DefaultLimits(), zap.NewNop()), svc, st)
+		time.Sleep(2 * asideIdle) // virtual: the goroutines aside end
 		svc.Close(t.Context())
 		if err := st.Close(t.Context()); err != nil {
 			t.Errorf("closing the store: %v", err)

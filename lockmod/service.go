@@ -80,7 +80,7 @@ func (w *waiter) Wait(ctx context.Context) (*Hold, error) {
 		if err := s.await(ctx, w.busy, w.timeout, w.try); err != nil {
 			return nil, err
 		}
-		Aside(w.enter)
+		w.enter()
 	}
 	select {
 	case a := <-w.answer:
