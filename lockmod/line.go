@@ -106,9 +106,6 @@ func (l *line) act(effects []queue.Effect[store.Entry]) {
 			ahead := store.Ahead{Name: effect.AheadName, Index: effect.AheadIndex, Waiting: effect.Behind}
 			p.grant(effect.Item.Data, ahead)
 		case queue.Gone:
-			if effect.Item.Index == p.entry.Index {
-				p.entry = effect.Item.Data
-			}
 			p.gone()
 		}
 	}

@@ -24,13 +24,14 @@ type place struct {
 	state   state
 	busy    bool // in granting: a call to etcd is under way, and goes on when it returns
 	missing bool // in granting: the mirror says that the entry is gone
+	renewed bool // the hold is an older one, that somebody has been told of
+	lostIt  bool // in joining: it had an entry, and finds out why that is gone
 	tries   time.Duration
 
 	entry   store.Entry
 	waiters []*waiter
 
 	// While delivering:
-	owed    bool // if nobody can be told, this gateway has to withdraw
 	pending int  // requests that have not said yet whether they told their clients
 	told    bool // one of them has
 
@@ -82,7 +83,7 @@ func newPlace(l *line, r Request) *place {
 // has to wait until the place is done.
 func (p *place) admit(w *waiter) bool {
 	switch {
-	case p.state > granting, len(p.waiters) == 0, p.state == joining && !p.wait && !w.try:
+	case p.state > granting, p.lostIt, len(p.waiters) == 0, p.state == joining && !p.wait && !w.try:
 		return false
 	case w.try && p.state != joining:
 		w.give(answer{err: ErrNotAcquired})
@@ -163,6 +164,7 @@ func answered(err error) bool {
 
 func (p *place) joined(got store.Acquired, err error) {
 	p.line.joining--
+	p.lostIt = false
 	p.entry = got.Entry
 	switch {
 	case errors.Is(err, store.ErrTaken):
@@ -175,7 +177,8 @@ func (p *place) joined(got store.Acquired, err error) {
 		p.fail(err)
 		p.finish()
 	case got.Entry.Held:
-		p.held(got.Entry, !got.Renewed)
+		p.renewed = got.Renewed
+		p.held(got.Entry)
 	default:
 		p.queued()
 	}
@@ -226,12 +229,12 @@ func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if granted.Name != "" {
-		p.entry = granted
+	if granted.Name != "" && (err == nil || p.entry.Ref == e.Ref) {
+		p.entry = granted // which the mirror has not seen a newer state of
 	}
 	switch {
 	case err == nil && !p.missing:
-		p.held(granted, true)
+		p.held(granted)
 	case err == nil, errors.Is(err, store.ErrNotFound):
 		p.lost()
 	case errors.Is(err, store.ErrNotHead):
@@ -292,12 +295,12 @@ func (p *place) gone() {
 // again, else its requests have been cancelled.
 func (p *place) lost() {
 	p.line.forget(p)
-	p.busy, p.missing, p.tries = false, false, 0
+	p.busy, p.missing, p.renewed, p.tries = false, false, false, 0
 	if len(p.waiters) == 0 {
 		p.finish()
 		return
 	}
-	p.state, p.wait = joining, true
+	p.state, p.wait, p.lostIt = joining, true, true
 	p.line.joining++
 	go p.recover()
 }
@@ -341,9 +344,9 @@ func (p *place) recover() {
 }
 
 // held answers the requests: they have the lock.
-func (p *place) held(e store.Entry, owed bool) {
+func (p *place) held(e store.Entry) {
 	p.entry, p.busy = e, false
-	if p.owed = owed; len(p.waiters) == 0 {
+	if len(p.waiters) == 0 {
 		p.settled()
 		return
 	}
@@ -374,16 +377,21 @@ func (p *place) settle(delivered bool) {
 // (I4).
 func (p *place) settled() {
 	p.line.forget(p)
-	if p.owed && !p.told {
+	if !p.told {
 		p.end()
 	} else {
 		p.finish()
 	}
 }
 
-// end withdraws from the entry, in the background, until it is certain (I10).
+// end withdraws from the entry, in the background, until it is certain (I10). A
+// hold that somebody was told of before is not this place's to give up (I1).
 func (p *place) end() {
 	p.line.forget(p)
+	if p.renewed {
+		p.finish()
+		return
+	}
 	p.state = ending
 	e := p.entry
 	go func() {

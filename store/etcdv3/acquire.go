@@ -19,7 +19,7 @@ var errAgain = errors.New("changed meanwhile")
 // Acquire implements store.Store. Uncontended it is one transaction: if the
 // queue is empty, put. Where it is not, the same transaction makes a waiting
 // entry.
-func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (store.Acquired, error) {
+func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (got store.Acquired, err error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return store.Acquired{}, err
@@ -27,8 +27,18 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 	defer cancel()
 
 	q := s.queue(key)
+	if a.HasValue && a.Wait {
+		// Before it is there: another gateway may join it at once.
+		entryKey := q.entry(valuedName(a.Value))
+		s.shared.wait(entryKey)
+		defer func() {
+			if err != nil || got.Entry.Held {
+				s.shared.leave(entryKey)
+			}
+		}()
+	}
 	for {
-		got, err := s.acquire(ctx, q, a)
+		got, err = s.acquire(ctx, q, a)
 		if !errors.Is(err, errAgain) {
 			if err != nil {
 				err = fmt.Errorf("acquiring: %w", err)
@@ -63,6 +73,7 @@ func (s *Store) acquire(ctx context.Context, q queue, a store.Acquire) (store.Ac
 		// Most likely it is taken, which costs no commit to see.
 		got, err := s.peek(ctx, q, at)
 		if !errors.Is(err, errFree) {
+			s.names.give(q, at.waitName)
 			return got, err
 		}
 	}
@@ -170,11 +181,7 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 		}
 		return store.Acquired{}, errAgain
 	case errors.Is(err, store.ErrUnknown):
-		// Whatever it may still put on the lease goes with it.
-		if hasLease {
-			s.leases.discard(at.lease.id)
-		}
-		e.Ref = &ref{made: at.made, otherName: at.holdName}
+		e.Ref = &ref{made: at.made, otherName: at.holdName, lease: at.lease.id}
 		return store.Acquired{Entry: e}, err
 	default:
 		s.names.give(q, at.waitName)
@@ -304,10 +311,11 @@ func (s *Store) joinWaiting(ctx context.Context, q queue, epoch int64, e store.E
 	}
 	rec := r.rec.waitedBy(s.id)
 	rec.Shared = true
+	s.shared.wait(q.entry(e.Name))
 	s.shared.keep(q.entry(e.Name), id)
 	joined, err := s.swap(ctx, q, e, rec, id, s.inEpoch(epoch))
 	if err != nil {
-		s.shared.forget(q.entry(e.Name), id)
+		s.shared.keep(q.entry(e.Name), 0)
 		if !r.rec.Shared && !errors.Is(err, store.ErrUnknown) {
 			s.leases.discard(id)
 		}

@@ -52,6 +52,7 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 		if err != nil {
 			return e, fmt.Errorf("granting: %w", err)
 		}
+		refOf(now).tried = refOf(e).tried
 		if refOf(now).rev == refOf(e).rev && !now.Held && !leaseNotFound(failure) {
 			return e, fmt.Errorf("granting: %w", store.ErrNotHead)
 		}
@@ -87,10 +88,15 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	}
 	granted, err := s.swap(ctx, q, e, r.rec.heldBy(s.id, ttl), l.id, when...)
 	s.settleLeases(err, r, l, fresh)
+	if errors.Is(err, store.ErrUnknown) && fresh {
+		doubtful := *r
+		doubtful.tried = l.id
+		e.Ref = &doubtful
+	}
 	if err != nil {
 		return e, err
 	}
-	s.shared.forget(q.entry(e.Name), 0)
+	s.shared.leave(q.entry(e.Name))
 	if r.rec.Shared {
 		s.leases.discard(r.lease)
 	}

@@ -1,7 +1,7 @@
 package etcdv3
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 	"sync"
 )
@@ -17,58 +17,69 @@ const anonymousHold = anonymousPrefix + "0"
 type names struct {
 	prefix string // of this gateway's
 
-	mu     sync.Mutex
-	queues map[string]*numbers // by the queue's prefix
+	mu          sync.Mutex
+	queues      map[string]*numbers // by the queue's prefix
+	generations int
 }
 
+// numbers are those of one queue. They belong to a generation, so that a queue
+// whose numbers have been forgotten does not use those that are still there.
 type numbers struct {
-	next int
-	free []int
+	generation int
+	next       int
+	free       map[int]struct{}
 }
 
 func newNames(gateway string) *names {
 	return &names{prefix: anonymousPrefix + gateway + "-", queues: make(map[string]*numbers)}
 }
 
-// take returns a name that this gateway has not given to another entry of the
-// queue, as far as it knows.
+// take returns a name that this gateway has given to no other entry of the queue.
 func (n *names) take(q queue) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	list := n.queues[q.prefix]
 	if list == nil {
-		list = &numbers{}
+		n.generations++
+		list = &numbers{generation: n.generations, free: make(map[int]struct{})}
 		n.queues[q.prefix] = list
 	}
-	number := list.next
-	if last := len(list.free) - 1; last >= 0 {
-		number, list.free = list.free[last], list.free[:last]
-	} else {
-		list.next++
+	for number := range list.free {
+		delete(list.free, number)
+		return n.name(list, number)
 	}
-	return n.prefix + strconv.Itoa(number)
+	list.next++
+	return n.name(list, list.next-1)
 }
 
-// give takes a name back whose entry is gone, or was never made. Names that are
-// not this gateway's are passed over.
+func (n *names) name(list *numbers, number int) string {
+	return fmt.Sprintf("%s%d-%d", n.prefix, list.generation, number)
+}
+
+// give takes a name back whose entry is gone, or was never made. It may be given
+// more than once; names that are not this gateway's are passed over.
 func (n *names) give(q queue, name string) {
 	text, own := strings.CutPrefix(name, n.prefix)
-	number, err := strconv.Atoi(text)
-	if !own || err != nil {
+	if !own {
+		return
+	}
+	var generation, number int
+	if _, err := fmt.Sscanf(text, "%d-%d", &generation, &number); err != nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	list := n.queues[q.prefix]
-	if list == nil || number >= list.next {
+	if list == nil || list.generation != generation {
 		return
 	}
-	if list.free = append(list.free, number); len(list.free) == list.next {
+	if list.free[number] = struct{}{}; len(list.free) == list.next {
 		delete(n.queues, q.prefix)
 	}
 }
 
-// forget begins with the queue's names anew.
+// forget begins with the queue's names anew: nobody sees any more when they
+// become free.
 func (n *names) forget(q queue) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

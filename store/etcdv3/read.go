@@ -73,6 +73,9 @@ func (s *Store) list(ctx context.Context, q queue, limit int) (store.Listing, er
 		}
 	}
 	l := q.listing(revision, kvs)
+	for _, e := range l.Entries {
+		s.noteShared(q.entry(e.Name), refOf(e))
+	}
 	if limit > 0 && len(l.Entries) > limit {
 		l.Entries = l.Entries[:limit]
 	}
@@ -153,7 +156,7 @@ func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {
 		if c.Type == clientv3.EventTypeDelete {
 			events[i].Deleted = true
 			events[i].Entry.Name = q.name(string(c.Kv.Key))
-			s.shared.forget(string(c.Kv.Key), 0)
+			s.shared.leave(string(c.Kv.Key))
 			s.names.give(q, events[i].Entry.Name)
 			continue
 		}
@@ -167,7 +170,7 @@ func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {
 func (s *Store) noteShared(entryKey string, r *ref) {
 	if r.rec.Shared && contains(r.rec.Waiting, s.id) {
 		s.shared.keep(entryKey, r.lease)
-	} else if r.rec.held() {
-		s.shared.forget(entryKey, 0)
+	} else {
+		s.shared.keep(entryKey, 0)
 	}
 }

@@ -87,9 +87,13 @@ type ref struct {
 	granted bool
 
 	// Of an entry that may be there, since the answer to the write that was to
-	// make it was lost: what that has made says so, and may have one of two names.
+	// make it was lost: what that has made says so, may have one of two names, and
+	// hangs on lease if it is held.
 	made      string
 	otherName string
+
+	// tried is the lease of a grant whose answer was lost.
+	tried clientv3.LeaseID
 }
 
 // decode reads an entry. Something that is not a record, put there by hand, is

@@ -66,7 +66,7 @@ func (s *Store) handOver(ctx context.Context, q queue, holder store.Entry, next 
 	}
 	s.freeLease(from)
 	if to.rec.Shared {
-		s.shared.forget(q.entry(e.Name), 0)
+		s.shared.leave(q.entry(e.Name))
 		s.leases.discard(to.lease)
 	}
 	granted := changed(e, rec, resp.Header.Revision, l.id)
@@ -126,7 +126,13 @@ func (s *Store) releaseNamed(ctx context.Context, q queue, name string, index ui
 // released takes over the lease of what a transaction has deleted.
 func (s *Store) released(q queue, resp *clientv3.TxnResponse) error {
 	for _, kv := range deleted(resp) {
-		s.freeLease(refOf(q.decode(kv)))
+		e := q.decode(kv)
+		s.names.give(q, e.Name)
+		// A shared lease runs out by itself: who waited for the entry sees by it
+		// that the entry did not go with its lease.
+		if e.Held {
+			s.freeLease(refOf(e))
+		}
 	}
 	return nil
 }

@@ -76,15 +76,27 @@ func (s *Store) inEpoch(epoch int64) clientv3.Cmp {
 // fence makes sure that no write of an epoch that began before the call can take
 // effect any more.
 func (s *Store) fence(ctx context.Context) error {
-	ss := s.session.Load()
-	if ss == nil {
+	if s.session.Load() == nil {
 		return nil // nothing has ever been written
 	}
-	return s.newEpoch(ctx, ss)
+	for {
+		// Where the session has ended there is no key, which is what writes of
+		// epoch 0 are conditional on: a new one fences them off too.
+		ss, err := s.open(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.newEpoch(ctx, ss); err != nil {
+			return err
+		}
+		if !ss.ended.Load() {
+			return nil
+		}
+	}
 }
 
-// newEpoch ends the session's epoch and begins another, or the session, if its
-// lease has expired: then its key has gone with it, and no epoch holds.
+// newEpoch ends the session's epoch and begins another; or it finds that the
+// session has ended, if its lease has expired.
 func (s *Store) newEpoch(ctx context.Context, ss *session) error {
 	resp, err := s.commit(ctx, txn{then: []clientv3.Op{s.sessionKey(ss)}})
 	switch {
@@ -152,7 +164,7 @@ func (s *Store) keepAlive(ctx context.Context) {
 		}
 		for _, sh := range entries {
 			if ttl, err := s.keepalives.renew(attempt, sh.lease); err == nil && ttl == 0 {
-				s.shared.forget(sh.key, sh.lease)
+				s.shared.gone(sh.key, sh.lease)
 			}
 		}
 		cancel()

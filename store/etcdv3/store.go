@@ -121,7 +121,7 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	var first error
 	for _, sh := range s.shared.all() {
-		if err := s.withdraw(ctx, sh.key, store.Entry{}); err != nil && first == nil {
+		if _, err := s.withdraw(ctx, sh.key, store.Entry{}); err != nil && first == nil {
 			first = err
 		}
 	}

@@ -22,21 +22,26 @@ func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) erro
 			return fmt.Errorf("withdrawing: %w", err)
 		}
 	}
-	q := s.queue(key)
-	err = s.withdraw(ctx, q.entry(e.Name), e)
-	if other := refOf(e).otherName; err == nil && other != "" && other != e.Name {
-		err = s.withdraw(ctx, q.entry(other), e)
+	q, r := s.queue(key), refOf(e)
+	found, err := s.withdraw(ctx, q.entry(e.Name), e)
+	if err == nil && !found && r.otherName != "" && r.otherName != e.Name {
+		found, err = s.withdraw(ctx, q.entry(r.otherName), e)
 	}
 	if err != nil {
 		return fmt.Errorf("withdrawing: %w", err)
+	}
+	s.names.give(q, e.Name)
+	if r.made != "" && r.lease != 0 && !found {
+		s.leases.discard(r.lease) // nothing has been put on it, nor will be
 	}
 	return nil
 }
 
 // withdraw removes this gateway from the entry at entryKey. If e is known to the
 // store as something that this gateway is a party to, that is tried first; else,
-// and when it is no longer that, the entry is read.
-func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) error {
+// and when it is no longer that, the entry is read. found says whether it was
+// there.
+func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) (found bool, err error) {
 	q := queue{} // names are not needed here: the key is the name
 	index, made := e.Index, refOf(e).made
 	known := refOf(e).rev != 0
@@ -45,7 +50,7 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) er
 		if !known {
 			resp, err := s.get(ctx, entryKey)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if len(resp.Kvs) == 0 {
 				break
@@ -56,6 +61,7 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) er
 				break // another one, that e is not about
 			}
 		}
+		found = true
 		r := refOf(e)
 		if contains(r.rec.Waiting, s.id) || contains(r.rec.Claims, s.id) {
 			err := s.leave(ctx, q, e)
@@ -63,15 +69,15 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) er
 				break
 			}
 			if !errors.Is(err, errAgain) {
-				return err
+				return found, err
 			}
 		} else if !known {
 			break // no party to it
 		}
-		known = false
+		known, found = false, false
 	}
-	s.shared.forget(entryKey, 0)
-	return nil
+	s.shared.leave(entryKey)
+	return found, nil
 }
 
 // leave removes this gateway from what e is known to be.
@@ -134,6 +140,10 @@ func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, 
 		return false, err
 	}
 	defer cancel()
-	left, err := s.timeToLive(ctx, refOf(e).lease)
+	r := refOf(e)
+	left, err := s.timeToLive(ctx, r.lease)
+	if err == nil && left >= 0 && r.tried != 0 {
+		left, err = s.timeToLive(ctx, r.tried)
+	}
 	return left < 0, err
 }

@@ -75,10 +75,12 @@ func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (
 		}
 	}
 	left, err := s.leases.renew(ctx, refOf(e).lease)
-	if err != nil {
+	switch {
+	case err != nil && r.rec.TTL != ttl:
+		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
+	case err != nil:
 		return e, err
-	}
-	if left == 0 {
+	case left == 0:
 		return e, store.ErrNotFound
 	}
 	e.Left = time.Duration(left) * time.Second
