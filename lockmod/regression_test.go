@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/memstore"
 )
 
-// T4: the renewal of a told hold that nobody could be told of ends the hold.
-func TestReview4(t *testing.T) {
+// Requests that renew a hold and whose clients vanish do not end it: somebody has been told.
+func TestUndeliveredRenewalKeepsTheHold_I1(t *testing.T) {
 	onBench(t, 1, func(b *bench) {
 		r := bar(WaitForever)
 		r.TTL = 10 * time.Second
@@ -48,8 +48,8 @@ func TestReview4(t *testing.T) {
 	})
 }
 
-// T5: timeout=0 blocks as long as etcd is away.
-func TestReview5(t *testing.T) {
+// A place that has lost its session while etcd is away does not let timeout=0 wait with it.
+func TestBug5_TryDoesNotWaitWhileASessionIsLost(t *testing.T) {
 	onBench(t, 1, func(b *bench) {
 		b.must(b.ask(0, forever()))
 		w := b.ask(0, bar(WaitForever))
@@ -75,8 +75,8 @@ func TestReview5(t *testing.T) {
 	})
 }
 
-// T12: a request that comes after a DELETE is told that it was cancelled.
-func TestReview12(t *testing.T) {
+// A request that comes after a DELETE is not one of those that it cancelled.
+func TestRequestAfterACancellationIsNotCancelled(t *testing.T) {
 	onBench(t, 1, func(b *bench) {
 		b.must(b.ask(0, forever()))
 		w := b.ask(0, bar(WaitForever))

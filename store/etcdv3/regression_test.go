@@ -11,39 +11,44 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
 )
 
+// rk is the queue of these tests.
 var rk = store.Key{Space: "lock", Name: "k"}
 
-func bar(ttl time.Duration, wait bool) store.Acquire {
+// barFor is a request of one value.
+func barFor(ttl time.Duration, wait bool) store.Acquire {
 	return store.Acquire{Value: "bar", HasValue: true, TTL: ttl, Wait: wait}
 }
 
-// T1: X's valued acquire lost after effect; Y joins the hold; X's discard revokes the lease under Y's client.
-func TestReview1(t *testing.T) {
+// A value's acquire takes effect and its answer is lost; another gateway joins the hold, and
+// its client is told. What cleans up after the first one must not take the lease away.
+func TestLostAcquireLeavesTheHoldThatAnotherJoined_I1(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
 	defer x.Close(context.Background())
 	defer y.Close(context.Background())
 	x.loss.next(storetest.LostAnswer)
-	gx, err := x.Acquire(t.Context(), rk, bar(time.Minute, true))
-	t.Log("x:", gx.Entry.Name, err)
-	gy, err := y.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, err := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
+	if !errors.Is(err, store.ErrUnknown) {
+		t.Fatal(err)
+	}
+	gy, err := y.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil || !gy.Entry.Held {
 		t.Fatal(gy, err)
 	}
-	t.Log("y told: held index", gy.Entry.Index, "left", gy.Entry.Left)
 	if err := x.Withdraw(t.Context(), rk, gx.Entry); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond)
+	<-time.After(2500 * time.Millisecond)
 	l, _ := y.List(t.Context(), rk, 0)
 	if len(l.Entries) != 1 {
 		t.Errorf("y's hold of 60 s is gone after 2.5 s: %v", l.Entries)
 	}
 }
 
-// T2: Y joins X's entry between X's Acquire and X's List: X never keeps the shared lease.
-func TestReview2(t *testing.T) {
+// Another gateway joins an entry before the first one has listed the queue; then it dies. The
+// first one has to keep the entry alive.
+func TestListingTellsThatAnEntryIsShared_I7(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	h, x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
@@ -52,29 +57,29 @@ func TestReview2(t *testing.T) {
 	if _, err := h.Acquire(t.Context(), rk, store.Acquire{TTL: time.Hour, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	gx, err := x.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, err := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if gy, err := y.Acquire(t.Context(), rk, bar(time.Minute, true)); err != nil || gy.Entry.Index != gx.Entry.Index {
+	if gy, err := y.Acquire(t.Context(), rk, barFor(time.Minute, true)); err != nil || gy.Entry.Index != gx.Entry.Index {
 		t.Fatal(gy, err)
 	}
 	l, _ := x.List(t.Context(), rk, 0)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go x.Watch(ctx, rk, l.Revision, func(uint64, []store.Event) {})
-	t.Logf("x sees %d entries, keeps %v", len(l.Entries), x.shared.all())
 	y.wire.Refuse(true)
 	y.stop()
-	time.Sleep(14 * time.Second)
+	<-time.After(14 * time.Second)
 	l, err = x.List(t.Context(), rk, 0)
 	if len(l.Entries) != 2 {
 		t.Errorf("x still waits, but its entry is gone: %d entries %v", len(l.Entries), err)
 	}
 }
 
-// T3: X's watch lags its own Withdraw: X keeps an entry alive that it doesn't wait for.
-func TestReview3(t *testing.T) {
+// A gateway withdraws, and its watch delivers later that another one had joined. It must not
+// keep alive what it does not wait for: the other one dies.
+func TestLateWatchKeepsNothingAlive_I4(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	h, x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
@@ -83,12 +88,12 @@ func TestReview3(t *testing.T) {
 	if _, err := h.Acquire(t.Context(), rk, store.Acquire{TTL: time.Hour, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	gx, err := x.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, err := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Y joins, X withdraws; X's watch delivers these late (an unsynced watcher, a re-created stream).
-	if _, err := y.Acquire(t.Context(), rk, bar(time.Minute, true)); err != nil {
+	if _, err := y.Acquire(t.Context(), rk, barFor(time.Minute, true)); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Withdraw(t.Context(), rk, gx.Entry); err != nil {
@@ -97,20 +102,20 @@ func TestReview3(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go x.Watch(ctx, rk, gx.Entry.Index, func(uint64, []store.Event) {})
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	stop()
-	t.Logf("after withdrawing, x keeps %v", x.shared.all())
 	y.wire.Refuse(true)
 	y.stop()
-	time.Sleep(25 * time.Second)
+	<-time.After(25 * time.Second)
 	l, err := h.List(t.Context(), rk, 0)
 	if len(l.Entries) != 1 {
 		t.Errorf("25 s after y's death, nobody waits, there are %d entries %v", len(l.Entries), err)
 	}
 }
 
-// T6: Grant's answer lost, TTL runs out, Expired says no.
-func TestReview6(t *testing.T) {
+// A grant's answer is lost, and the TTL runs out before it can be asked for again: nobody has
+// deleted the entry.
+func TestExpiredGrantIsNotACancellation_I5(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	x := openThrough(t, srv, "/t")
@@ -121,17 +126,21 @@ func TestReview6(t *testing.T) {
 	}
 	x.loss.next(storetest.LostAnswer)
 	e, err := x.Grant(t.Context(), rk, g.Entry, store.Ahead{}, 2*time.Second)
-	t.Log(e.Held, err)
-	time.Sleep(5 * time.Second)
-	e, err = x.Grant(t.Context(), rk, e, store.Ahead{}, 2*time.Second)
-	t.Log(e.Held, err)
+	if !errors.Is(err, store.ErrUnknown) {
+		t.Fatal(err)
+	}
+	<-time.After(5 * time.Second)
+	if e, err = x.Grant(t.Context(), rk, e, store.Ahead{}, 2*time.Second); !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
 	if exp, err := x.Expired(t.Context(), rk, e); !exp {
 		t.Errorf("Expired: %v %v, want true: its TTL ran out before anybody was told", exp, err)
 	}
 }
 
-// T7: names leak.
-func TestReview7(t *testing.T) {
+// A request that does not wait, and one that is withdrawn before there is a watch, give their
+// names back.
+func TestNamesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	h, x := openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
@@ -146,7 +155,7 @@ func TestReview7(t *testing.T) {
 	if n := len(x.names.queues); n != 0 {
 		t.Errorf("peek: %d queues' names remain", n)
 	}
-	
+
 	g, err := x.Acquire(t.Context(), rk, store.Acquire{TTL: time.Hour, Wait: true})
 	if err != nil {
 		t.Fatal(err)
@@ -159,8 +168,8 @@ func TestReview7(t *testing.T) {
 	}
 }
 
-// T9: a DELETE of a shared waiting entry; who looks 2 s later is told that it expired.
-func TestReview9(t *testing.T) {
+// A shared place that was deleted by hand did not expire, also for a gateway that looks later.
+func TestReleasedSharedEntryHasNotExpired(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	h, x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
@@ -170,28 +179,29 @@ func TestReview9(t *testing.T) {
 	if _, err := h.Acquire(t.Context(), rk, store.Acquire{TTL: time.Hour, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	gx, _ := x.Acquire(t.Context(), rk, bar(time.Minute, true))
-	gy, err := y.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, _ := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
+	gy, err := y.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Release(t.Context(), rk, store.Target{Index: gx.Entry.Index}, nil); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2 * time.Second)
+	<-time.After(2 * time.Second)
 	if exp, err := y.Expired(t.Context(), rk, gy.Entry); exp || err != nil {
 		t.Errorf("Expired: %v %v after a DELETE", exp, err)
 	}
 }
 
-// T10: fence with the session's lease gone does not fence epoch 0.
-func TestReview10(t *testing.T) {
+// A write of epoch 0, where the session has no key, is fenced off although the session's lease
+// has gone.
+func TestFenceWithoutASession_I10(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
 	defer x.Close(context.Background())
 	defer y.Close(context.Background())
-	gx, err := x.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, err := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +216,9 @@ func TestReview10(t *testing.T) {
 	}
 	deliver := y.loss.next(storetest.DelayedRequest)
 	got, err := y.joinHeld(t.Context(), y.queue(rk), ss.epoch.Load(), e, 60)
-	t.Log(got.Entry.Name, err)
+	if !errors.Is(err, store.ErrUnknown) {
+		t.Fatal(err)
+	}
 	if _, err := srv.Client(t).Revoke(t.Context(), ss.lease); err != nil {
 		t.Fatal(err)
 	}
@@ -224,13 +236,14 @@ func TestReview10(t *testing.T) {
 	}
 }
 
-// T8: Renew says ErrUnavailable after it has changed the TTL.
-func TestReview8(t *testing.T) {
+// A renewal with another TTL is written, and then the lease can't be renewed: that is not
+// "nothing was written".
+func TestRenewalThatTookEffectIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	srv := etcdtest.Start(t)
 	x := openThrough(t, srv, "/t")
 	defer x.Close(context.Background())
-	gx, err := x.Acquire(t.Context(), rk, bar(time.Minute, true))
+	gx, err := x.Acquire(t.Context(), rk, barFor(time.Minute, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +254,6 @@ func TestReview8(t *testing.T) {
 	}
 	_, err = x.Renew(t.Context(), rk, store.Target{Index: gx.Entry.Index}, 5*time.Second)
 	l, _ := x.list(t.Context(), x.queue(rk), 0)
-	t.Log(err, l.Entries[0].TTL)
 	if errors.Is(err, store.ErrUnavailable) && l.Entries[0].TTL != time.Minute {
 		t.Errorf("ErrUnavailable (nothing written), but the TTL is now %v", l.Entries[0].TTL)
 	}
