@@ -1,7 +1,6 @@
 package lockmod
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -35,6 +34,7 @@ type place struct {
 	pending int  // requests that have not said yet whether they told their clients
 	told    bool // one of them has
 
+	err  error         // why it never was in the queue
 	done chan struct{} // closed at the end: nothing of it is left in etcd, or it was told
 }
 
@@ -102,6 +102,13 @@ func (p *place) remove(w *waiter) {
 	}
 }
 
+// failure is why the place never was in the queue, or nil.
+func (p *place) failure() error {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	return p.err
+}
+
 // stays says whether somebody still waits here.
 func (p *place) stays() bool {
 	p.line.mu.Lock()
@@ -120,9 +127,8 @@ func (p *place) ttl() time.Duration {
 
 // join makes the entry, or finds the one with the value.
 func (p *place) join() {
-	begin := time.Now()
 	p.line.s.joins.start(func(late bool) bool {
-		got, err := p.acquire(begin, late)
+		got, err := p.acquire(late)
 		p.line.mu.Lock()
 		defer p.line.mu.Unlock()
 		p.joined(got, err)
@@ -130,20 +136,11 @@ func (p *place) join() {
 	})
 }
 
-// A request is answered within 5 s when etcd is away, its turn at the gate
-// included.
-const (
-	askWithin  = 4500 * time.Millisecond // since it began
-	askAtLeast = 1500 * time.Millisecond // since its turn
-)
-
-func (p *place) acquire(begin time.Time, late bool) (store.Acquired, error) {
+func (p *place) acquire(late bool) (store.Acquired, error) {
 	if late {
 		return store.Acquired{}, store.ErrUnavailable
 	}
 	l := p.line
-	ctx, cancel := context.WithTimeout(l.s.ctx, max(askWithin-time.Since(begin), askAtLeast))
-	defer cancel()
 	l.mu.Lock()
 	a := store.Acquire{
 		Value:    p.value,
@@ -154,7 +151,7 @@ func (p *place) acquire(begin time.Time, late bool) (store.Acquired, error) {
 		Contended: l.joining > 1 || len(l.named) > 0 || l.mirror != nil && l.mirror.queue.Len() > 0,
 	}
 	l.mu.Unlock()
-	return l.s.store.Acquire(ctx, l.key, a)
+	return l.s.store.Acquire(l.s.ctx, l.key, a)
 }
 
 // answered says whether etcd has answered a request that ended with err.
@@ -174,6 +171,7 @@ func (p *place) joined(got store.Acquired, err error) {
 		p.fail(err)
 		p.end()
 	case err != nil:
+		p.err = err
 		p.fail(err)
 		p.finish()
 	case got.Entry.Held:
@@ -322,7 +320,7 @@ func (p *place) recover() {
 		}
 		var got store.Acquired
 		l.s.joins.call(func(late bool) bool {
-			got, err = p.acquire(time.Now(), late)
+			got, err = p.acquire(late)
 			return answered(err)
 		})
 		if !answered(err) {

@@ -139,6 +139,8 @@ func (s *Service) timedOut(ctx context.Context, p *place) error {
 		return ErrNotAcquired // others wait in it
 	}
 	switch err := s.await(ctx, p.done, nil, true); {
+	case err == nil && p.failure() != nil:
+		return p.failure() // nobody knows whether the lock is taken
 	case err == nil:
 		return ErrNotAcquired
 	case errors.Is(err, store.ErrUnavailable):

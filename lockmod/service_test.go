@@ -398,3 +398,23 @@ func TestClose_I9(t *testing.T) {
 		<-shared.done
 	})
 }
+
+// A request whose time is over while etcd is away is not told that the lock is
+// taken: a job that skips its turn then would skip it for nothing.
+func TestTimeoutWhileEtcdIsAway(t *testing.T) {
+	onBench(t, 1, func(b *bench) {
+		b.stores[0].Intercept(func(_ context.Context, op memstore.Op, _ store.Key) memstore.Fault {
+			if op == memstore.OpAcquire {
+				time.Sleep(4 * time.Second)
+				return memstore.Refused
+			}
+			return memstore.None
+		})
+		for _, timeout := range []time.Duration{0, time.Second, time.Minute} {
+			a := b.ask(0, bar(timeout))
+			if <-a.done; !errors.Is(a.err, store.ErrUnavailable) {
+				b.Errorf("timeout %v: %v, want ErrUnavailable", timeout, a.err)
+			}
+		}
+	})
+}
