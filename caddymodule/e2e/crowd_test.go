@@ -10,16 +10,23 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"go.uber.org/zap"
 )
 
 // 10,000 requests that wait for one lock on one gateway are served in their order,
 // and leave neither goroutine nor lease behind.
 func TestTenThousandWaiters_I3(t *testing.T) {
 	const n = 10_000
-	etcd := etcdtest.Start(t)
-	cli := etcd.Client(t)
-	g := start(t, onEtcd(etcd.Endpoint))
+	// The etcd is a process of its own: in this one it would be slow, as
+	// everything is that the race detector watches.
+	endpoint := "http://" + freeAddress(t)
+	start(t, "embedded ./data {\n\t\t\tlisten "+endpoint+"\n\t\t}")
+	cli, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cli.Close()
+	g := start(t, onEtcd(endpoint))
 	g.unlock("k", g.lock("k"))
 	before := g.goroutines()
 
@@ -28,15 +35,15 @@ func TestTenThousandWaiters_I3(t *testing.T) {
 	for range n {
 		go func() { replies <- g.do(bg, http.MethodPost, "k?ttl=60") }()
 	}
-	queued := func() *clientv3.GetResponse {
-		resp, err := cli.Get(bg, "/_etcd/mod/lock/k/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	queued := func(opts ...clientv3.OpOption) *clientv3.GetResponse {
+		resp, err := cli.Get(bg, "/_etcd/mod/lock/k/", append(opts, clientv3.WithPrefix(), clientv3.WithKeysOnly())...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return resp
 	}
 	eventually(t, 2*time.Minute, func() error {
-		if got := queued().Count; got != n+1 {
+		if got := queued(clientv3.WithCountOnly()).Count; got != n+1 {
 			return fmt.Errorf("%d entries in the queue, want %d", got, n+1)
 		}
 		return nil
@@ -63,8 +70,8 @@ func TestTenThousandWaiters_I3(t *testing.T) {
 			return fmt.Errorf("%d goroutines, %d before", now, before)
 		}
 		leases, err := cli.Leases(bg)
-		if err == nil && len(leases.Leases) > 1 {
-			err = fmt.Errorf("%d leases, want the session's", len(leases.Leases))
+		if err == nil && len(leases.Leases) > 2 {
+			err = fmt.Errorf("%d leases, want those of the sessions", len(leases.Leases))
 		}
 		return err
 	})
