@@ -24,7 +24,7 @@ type task struct {
 }
 
 const (
-	gateWidth = 256 // about what etcd puts into one commit under load
+	gateWidth = 256                     // about what etcd puts into one commit under load
 	lateAfter = 3900 * time.Millisecond // a little less than the store takes to give up
 )
 

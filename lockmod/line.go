@@ -104,7 +104,7 @@ func (l *line) act(effects []queue.Effect[store.Entry]) {
 		switch effect.Kind {
 		case queue.Grant:
 			ahead := store.Ahead{Name: effect.AheadName, Index: effect.AheadIndex, Waiting: effect.Behind}
-			p.grant(effect.Item.Data, ahead)
+			p.grant(p.entry, ahead) // it is what the mirror has, and knows of a lost grant
 		case queue.Gone:
 			p.gone()
 		}
