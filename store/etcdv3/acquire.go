@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -247,7 +248,7 @@ func (s *Store) started(ctx context.Context, q queue, got store.Acquired) (store
 func (s *Store) join(ctx context.Context, q queue, at attempt, e store.Entry) (store.Acquired, error) {
 	r, a := refOf(e), at.a
 	switch {
-	case e.Held && contains(r.rec.Claims, s.id):
+	case e.Held && slices.Contains(r.rec.Claims, s.id):
 		renewed, err := s.setTTL(ctx, q, e, seconds(a.TTL))
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -266,7 +267,7 @@ func (s *Store) join(ctx context.Context, q queue, at attempt, e store.Entry) (s
 			return store.Acquired{}, nothingWritten(err)
 		}
 		return store.Acquired{}, errAgain
-	case contains(r.rec.Waiting, s.id):
+	case slices.Contains(r.rec.Waiting, s.id):
 		s.noteShared(q.entry(e.Name), r)
 		return store.Acquired{Entry: e}, nil
 	}

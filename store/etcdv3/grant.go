@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -66,7 +67,7 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	if r.rev == 0 {
 		return e, errAgain
 	}
-	if e.Held && contains(r.rec.Claims, s.id) {
+	if e.Held && slices.Contains(r.rec.Claims, s.id) {
 		got, err := s.setTTL(ctx, q, e, max(ttl, r.rec.TTL))
 		if errors.Is(err, store.ErrNotFound) {
 			return e, errAgain // it has gone, or been changed

@@ -168,7 +168,7 @@ func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {
 
 // noteShared keeps alive the lease of an entry that another gateway has joined.
 func (s *Store) noteShared(entryKey string, r *ref) {
-	if r.rec.Shared && contains(r.rec.Waiting, s.id) {
+	if r.rec.Shared && slices.Contains(r.rec.Waiting, s.id) {
 		s.shared.keep(entryKey, r.lease)
 	} else {
 		s.shared.keep(entryKey, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -63,7 +64,7 @@ func (s *Store) withdraw(ctx context.Context, entryKey string, e store.Entry) (f
 		}
 		found = true
 		r := refOf(e)
-		if contains(r.rec.Waiting, s.id) || contains(r.rec.Claims, s.id) {
+		if slices.Contains(r.rec.Waiting, s.id) || slices.Contains(r.rec.Claims, s.id) {
 			err := s.leave(ctx, q, e)
 			if err == nil {
 				break

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -132,5 +131,3 @@ func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl ti
 		return renewed, nil
 	}
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
