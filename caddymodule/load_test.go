@@ -15,7 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // Two loads in a row, the second one with other limits and another site: who

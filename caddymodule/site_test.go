@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // What is below /mod is answered here, however it is written; everything else is

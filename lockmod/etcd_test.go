@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 const space = "lock"

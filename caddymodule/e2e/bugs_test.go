@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // The nine bugs that etcd's old lock had. Each has a test that fails where the

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // crowd is many requests that wait for one lock.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // shell runs command lines that speak to 127.0.0.1:4001 against a gateway that is

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
 )
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
 )
 
