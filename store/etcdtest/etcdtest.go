@@ -1,5 +1,6 @@
-// Package etcdtest runs a real etcd for tests: one member, in the test's process,
-// on loopback ports that the system chose, with its data in a temporary folder.
+// Package etcdtest runs real etcds for tests: one member each, on loopback ports
+// that the system chose, with their data in temporary folders. Today's etcd runs in
+// the test's process; those that have the v2 API are processes of their own.
 package etcdtest
 
 import (
@@ -13,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Server is a running etcd.
+// Server is an etcd in the test's process.
 type Server struct {
 	Endpoint string // http://127.0.0.1:port
 

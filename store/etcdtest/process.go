@@ -1,0 +1,189 @@
+package etcdtest
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Process is an etcd with the v2 API, which is a process of its own.
+type Process struct {
+	Endpoint string // http://127.0.0.1:port, or https
+	Log      string // the file with what it says
+
+	t       testing.TB
+	program string
+	version Version
+	flags   []string
+	data    string
+	tls     *tls.Config
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
+}
+
+// Option says how an etcd differs from the usual.
+type Option func(*Process)
+
+// WithoutV2 leaves the v2 API switched off, as it is by default in 3.4 and 3.5.
+func WithoutV2() Option {
+	return func(p *Process) { p.flags = append(p.flags, "--enable-v2=false") } // the last one counts
+}
+
+// WithTLS has clients connect with TLS, and show a certificate of the same
+// authority.
+func WithTLS(c Certificates) Option {
+	return func(p *Process) {
+		p.tls = c.Config(p.t)
+		p.flags = append(p.flags, "--client-cert-auth",
+			"--trusted-ca-file", c.CA, "--cert-file", c.Cert, "--key-file", c.Key)
+	}
+}
+
+// StartV2 starts an etcd with the v2 API, and kills it when the test ends. If
+// there is none of that version, the test is skipped.
+func StartV2(t testing.TB, version Version, options ...Option) *Process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &Process{
+		Log: filepath.Join(dir, "log"), t: t, program: program(t, version), version: version, data: filepath.Join(dir, "data"),
+	}
+	for _, option := range options {
+		option(p)
+	}
+	t.Cleanup(p.end)
+	p.start(t, func() {
+		p.Endpoint = "http://" + FreeAddress(t)
+		if p.tls != nil {
+			p.Endpoint = "https" + p.Endpoint[len("http"):]
+		}
+	})
+	return p
+}
+
+// start runs the etcd and waits until it serves. If something else has its port, it
+// tries again, with what address then says.
+func (p *Process) start(t testing.TB, address func()) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		address()
+		said := len(p.log())
+		p.run(t)
+		err := p.await(deadline)
+		if err == nil {
+			return
+		}
+		p.Stop()
+		if taken := bytes.Contains(p.log()[said:], []byte("address already in use")); !taken || time.Now().After(deadline) {
+			t.Fatalf("starting etcd %s: %v", p.version, err)
+		}
+	}
+}
+
+func (p *Process) await(deadline time.Time) error {
+	for {
+		err := p.serves()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-p.ended:
+			return errors.New("it has ended")
+		case <-time.After(20 * time.Millisecond): // between two looks
+		}
+	}
+}
+
+func (p *Process) run(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const peer = "http://127.0.0.1:0" // it is the only member
+	p.cmd = exec.Command(p.program, append([]string{
+		"--name", "test", "--data-dir", p.data, "--enable-v2=true", "--logger=zap", "--log-level=warn",
+		"--listen-client-urls", p.Endpoint, "--advertise-client-urls", p.Endpoint,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
+	}, p.flags...)...)
+	if p.version == V35 { // 3.4 has no such flag
+		p.cmd.Args = append(p.cmd.Args, "--unsafe-no-fsync")
+	}
+	p.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH="+runtime.GOARCH)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	EndWithTest(p.cmd)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cmd, ended := p.cmd, make(chan struct{})
+	p.ended = ended
+	go func() {
+		_ = cmd.Wait()
+		_ = log.Close()
+		close(ended)
+	}()
+}
+
+// serves says what is wrong if the etcd does not serve clients, or has no leader.
+func (p *Process) serves() error {
+	resp, err := p.client().Get(p.Endpoint + "/health")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("/health answers %s", resp.Status)
+	}
+	return nil
+}
+
+func (p *Process) client() *http.Client {
+	return &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: p.tls},
+	}
+}
+
+// Stop kills the etcd, as a crash would. Its data stay, for Restart.
+func (p *Process) Stop() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		p.cmd = nil
+	}
+}
+
+// Restart starts a stopped etcd again, on the same data and port.
+func (p *Process) Restart(t testing.TB) {
+	t.Helper()
+	p.start(t, func() {})
+}
+
+// end stops the etcd at the test's end.
+func (p *Process) end() {
+	if p.cmd != nil {
+		select {
+		case <-p.ended:
+			p.t.Errorf("etcd %s has ended by itself", p.version)
+		default:
+			p.Stop()
+		}
+	}
+	if p.t.Failed() {
+		log := p.log()
+		p.t.Logf("the log of etcd %s:\n%s", p.version, log[max(0, len(log)-4000):])
+	}
+}
+
+func (p *Process) log() []byte {
+	log, _ := os.ReadFile(p.Log)
+	return log
+}
