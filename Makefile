@@ -18,17 +18,29 @@ run: build ## build, then run Caddyfile.example on 127.0.0.1:4001
 test: test-tools ## set up what the tests need, then run all of them under the race detector
 	go test -race -timeout $(TIMEOUT) ./...
 
-# The tests ask the gateway with curl, and the race detector is built with a C compiler.
+# The tests ask the gateway with curl and run the README's SQL with sqlite3, and the
+# race detector is built with a C compiler. The etcds with the v2 API are in .tools.
 test-tools:
 	@missing=; \
-	command -v curl >/dev/null || missing="curl"; \
+	for tool in curl sqlite3; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	command -v "$$(go env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
 	[ -z "$$missing" ] || { \
-		echo "make test: installing $$missing"; \
+		echo "make test: installing$$missing"; \
 		apt-get install -y --no-install-recommends $$missing || \
 		{ apt-get update && apt-get install -y --no-install-recommends $$missing; } || \
-		{ echo "make test: the tests need $$missing, and apt-get could not install it: install it by hand" >&2; exit 1; }; \
+		{ echo "make test: the tests need$$missing, and apt-get could not install it: install it by hand" >&2; exit 1; }; \
 	}
+	@echo "make test: building etcd 3.5"; go build -C store/etcdtest/etcd35 -o ../../../.tools/etcd-3.5 .
+	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
+		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
+
+# Debian's package etcd-server, unpacked: installed, it would be a service.
+.tools/etcd-3.4:
+	@echo "make test: fetching etcd 3.4"; mkdir -p .tools; dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && ( \
+		cd "$$dir" && get='apt-get -qq -o APT::Sandbox::User=root download etcd-server' && \
+		{ $$get || { apt-get update && $$get; }; } && dpkg -x etcd-server_*.deb . && \
+		{ usr/bin/etcd --version | grep -q '^etcd Version: 3[.]4[.]' || { echo "etcd-server is no 3.4 here" >&2; exit 1; }; } \
+	) && mv "$$dir/usr/bin/etcd" $@
 
 lint: ## gofmt, go vet, golangci-lint and the import rules
 	@files=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r f; do [ ! -e "$$f" ] || echo "$$f"; done) && \
@@ -49,3 +61,4 @@ fuzz: ## fuzz each fuzz target for a minute (FUZZTIME=10m for longer)
 
 clean: ## remove what was built; ./etcd-data, which is data, stays
 	rm -f caddy *.test *.out
+	rm -rf .tools
