@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // copyExample writes Caddyfile.example to a file, with replacements in it.
@@ -36,7 +38,7 @@ func copyExample(t *testing.T, file string, replacements map[string]string) {
 // yet.
 func example(t *testing.T, dir string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: dir, site: freeAddress(t), admin: freeAddress(t)}
+	g := &gateway{t: t, dir: dir, site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
 	g.url = "http://" + g.site
 	copyExample(t, g.path("Caddyfile"), map[string]string{
 		"127.0.0.1:4001": g.site,
@@ -141,6 +143,18 @@ func TestCLI_noOption(t *testing.T) {
 		}
 		wantsError(t, g.command("validate"), message)
 	}
+}
+
+// caddy runs caddy, which has to succeed.
+func (g *gateway) caddy(args ...string) string {
+	g.t.Helper()
+	cmd := g.command(args...)
+	cmd.Env = append(cmd.Env, "ETCD_PASSWORD=secret")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		g.t.Errorf("caddy %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
 }
 
 // wantsError runs a command that has to fail, with that message.
