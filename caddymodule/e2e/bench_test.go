@@ -29,14 +29,6 @@ import (
 // keepAlive is a client for measuring, without the cost of connections.
 var keepAlive = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}}
 
-// measured is a gateway with an embedded etcd that is reached at endpoint too.
-func measured(b *testing.B) (g *gateway, endpoint string) {
-	b.Helper()
-	address := freeAddress(b)
-	g = start(b, "embedded ./data {\n\t\t\tlisten http://"+address+"\n\t\t}")
-	return g, "http://" + address
-}
-
 func call(b *testing.B, c *http.Client, method, url, contentType, body string) []byte {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -130,7 +122,7 @@ func rate(b *testing.B, clients int, during time.Duration, key func(client int) 
 // Wanted: at least 3 times etcd's own HTTP lock, and more than the Go client's
 // Mutex.
 func BenchmarkCycles(b *testing.B) {
-	g, endpoint := measured(b)
+	g, endpoint := startEmbedded(b)
 	cli, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}})
 	if err != nil {
 		b.Fatal(err)
@@ -155,7 +147,7 @@ func BenchmarkCycles(b *testing.B) {
 // BenchmarkHandovers compares handovers with 500 waiters on one key. Wanted: at
 // least 1.5 times etcd's own.
 func BenchmarkHandovers(b *testing.B) {
-	g, endpoint := measured(b)
+	g, endpoint := startEmbedded(b)
 	cli, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}})
 	if err != nil {
 		b.Fatal(err)

@@ -5,17 +5,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // gateway is a running caddy.
@@ -40,7 +40,7 @@ func onEtcd(endpoint string) string { return "endpoints " + endpoint }
 // site beside the etcd directive, and stops it when the test ends.
 func start(t testing.TB, etcd string, site ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), site: freeAddress(t), admin: freeAddress(t), directive: "etcd"}
+	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t), directive: "etcd"}
 	g.url = "http://" + g.site
 	g.configure(etcd, site...)
 	g.run()
@@ -89,6 +89,7 @@ func (g *gateway) run() {
 	}
 	g.cmd = g.command("run", "--config", "Caddyfile")
 	g.cmd.Stdout, g.cmd.Stderr = log, log
+	etcdtest.EndWithTest(g.cmd)
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
@@ -101,14 +102,7 @@ func (g *gateway) run() {
 		close(ended)
 	}()
 	g.t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(10 * time.Second):
-			g.t.Error("caddy did not stop within 10 s")
-			_ = cmd.Process.Kill()
-			<-ended
-		}
+		g.terminate()
 		if g.t.Failed() {
 			text, _ := os.ReadFile(g.path("log"))
 			g.t.Logf("caddy's log:\n%s", tail(text, 4000))
@@ -140,6 +134,19 @@ func (g *gateway) reload() {
 	}
 }
 
+// terminate asks the process to end, and waits for it.
+func (g *gateway) terminate() {
+	g.t.Helper()
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-g.ended:
+	case <-time.After(10 * time.Second):
+		g.t.Error("caddy did not stop within 10 s")
+		_ = g.cmd.Process.Kill()
+		<-g.ended
+	}
+}
+
 // kill ends the process as a crash would.
 func (g *gateway) kill() {
 	g.t.Helper()
@@ -150,27 +157,6 @@ func (g *gateway) kill() {
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
-
-// given are the addresses that freeAddress has returned: two gateways could both
-// listen on one.
-var given sync.Map
-
-// freeAddress is a loopback address that nothing listens on now, and no other
-// test will.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		_ = l.Close()
-		if _, taken := given.LoadOrStore(address, true); !taken {
-			return address
-		}
-	}
-}
 
 // reply is an answer, read whole.
 type reply struct {

@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // crowd is many requests that wait for one lock.
@@ -35,201 +33,206 @@ func (g *gateway) wait(key string, n int) (*crowd, string) {
 // A reload, even of a changed configuration, drops none of the waiting requests
 // and delays none: each is granted in its turn.
 func TestReload_I8(t *testing.T) {
-	const n = 1000
-	etcd := etcdtest.Start(t)
-	g := start(t, onEtcd(etcd.Endpoint))
-	crowd, holder := g.wait("k", n)
-	order, err := g.indices("k")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.reload()
-	g.configure(onEtcd(etcd.Endpoint), "header X-Changed yes")
-	g.reload()
-	if r := g.do(context.Background(), http.MethodGet, "k"); r.header.Get("X-Changed") != "yes" {
-		t.Error("the changed configuration is not in force")
-	}
-	if err := g.hasQueue("k", n+1); err != nil {
-		t.Fatalf("after two reloads: %v", err)
-	}
+	onEachAlone(t, func(t *testing.T, e *etcd) {
+		const n = 1000
+		g := e.gateway(t)
+		crowd, holder := g.wait("k", n)
+		order, err := g.indices("k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.reload()
+		g.configure(g.etcd, "header X-Changed yes")
+		g.reload()
+		if r := g.do(context.Background(), http.MethodGet, "k"); r.header.Get("X-Changed") != "yes" {
+			t.Error("the changed configuration is not in force")
+		}
+		if err := g.hasQueue("k", n+1); err != nil {
+			t.Fatalf("after two reloads: %v", err)
+		}
 
-	g.unlock("k", holder)
-	for i := range n {
-		select {
-		case r := <-crowd.replies:
-			want(t, r, http.StatusOK, order[i+1])
+		g.unlock("k", holder)
+		for i := range n {
+			select {
+			case r := <-crowd.replies:
+				want(t, r, http.StatusOK, order[i+1])
+				g.unlock("k", r.body)
+			case <-time.After(10 * time.Second):
+				t.Fatalf("number %d was not granted within 10 s", i)
+			}
+		}
+
+		// A reload in the middle of handovers.
+		crowd, holder = g.wait("k", 100)
+		g.unlock("k", holder)
+		for i := range 100 {
+			if i == 50 {
+				g.reload()
+			}
+			r := receive(t, crowd.replies)
+			want(t, r, http.StatusOK, whatever)
 			g.unlock("k", r.body)
-		case <-time.After(10 * time.Second):
-			t.Fatalf("number %d was not granted within 10 s", i)
 		}
-	}
-
-	// A reload in the middle of handovers.
-	crowd, holder = g.wait("k", 100)
-	g.unlock("k", holder)
-	for i := range 100 {
-		if i == 50 {
-			g.reload()
-		}
-		r := receive(t, crowd.replies)
-		want(t, r, http.StatusOK, whatever)
-		g.unlock("k", r.body)
-	}
+	})
 }
 
 // caddy stop answers everybody who waits, takes their entries out of the queue
 // and exits, all within 5 seconds; so does SIGTERM, which is how it ends here.
 func TestStop_I9(t *testing.T) {
-	const n = 1000
-	etcd := etcdtest.Start(t)
-	other := start(t, onEtcd(etcd.Endpoint))
-	for _, how := range []string{"caddy stop", "SIGTERM"} {
-		t.Run(how, func(t *testing.T) {
-			g := start(t, onEtcd(etcd.Endpoint))
-			crowd, holder := g.wait("k", n)
-			defer other.unlock("k", holder)
-			begin := time.Now()
-			switch how {
-			case "caddy stop":
-				if out, err := g.command("stop", "--address", g.admin).CombinedOutput(); err != nil {
-					t.Fatalf("caddy stop: %v\n%s", err, out)
+	onEachAlone(t, func(t *testing.T, e *etcd) {
+		const n = 1000
+		other := e.gateway(t)
+		for _, how := range []string{"caddy stop", "SIGTERM"} {
+			t.Run(how, func(t *testing.T) {
+				g := e.gateway(t)
+				crowd, holder := g.wait("k", n)
+				defer other.unlock("k", holder)
+				begin := time.Now()
+				switch how {
+				case "caddy stop":
+					if out, err := g.command("stop", "--address", g.admin).CombinedOutput(); err != nil {
+						t.Fatalf("caddy stop: %v\n%s", err, out)
+					}
+				default:
+					_ = g.cmd.Process.Signal(syscall.SIGTERM)
 				}
-			default:
-				_ = g.cmd.Process.Signal(syscall.SIGTERM)
-			}
-			for range n {
-				r := receive(t, crowd.replies)
-				want(t, r, http.StatusServiceUnavailable, whatever)
-				if r.header.Get("Retry-After") == "" {
-					t.Error("a 503 without Retry-After")
+				for range n {
+					r := receive(t, crowd.replies)
+					want(t, r, http.StatusServiceUnavailable, whatever)
+					if r.header.Get("Retry-After") == "" {
+						t.Error("a 503 without Retry-After")
+					}
 				}
-			}
-			select {
-			case <-g.ended:
-			case <-time.After(10 * time.Second):
-				t.Fatal("still running after 10 s")
-			}
-			if took := time.Since(begin); took > 5*time.Second {
-				t.Errorf("stopping took %v, want at most 5 s", took)
-			}
-			if err := other.hasQueue("k", 1); err != nil {
-				t.Errorf("after the end: %v", err)
-			}
-		})
-	}
+				select {
+				case <-g.ended:
+				case <-time.After(10 * time.Second):
+					t.Fatal("still running after 10 s")
+				}
+				if took := time.Since(begin); took > 5*time.Second {
+					t.Errorf("stopping took %v, want at most 5 s", took)
+				}
+				if err := other.hasQueue("k", 1); err != nil {
+					t.Errorf("after the end: %v", err)
+				}
+			})
+		}
+	})
 }
 
 // A gateway that crashes: its waiters' places are free within 15 seconds, and
 // what it had granted stays until its TTL.
 func TestKill_I4(t *testing.T) {
-	t.Parallel()
-	etcd := etcdtest.Start(t)
-	a, b := start(t, onEtcd(etcd.Endpoint)), start(t, onEtcd(etcd.Endpoint))
-	holder := a.lock("k")
-	for range 20 {
-		a.post(context.Background(), "k?ttl=60")
-	}
-	eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 21) })
-	next := b.post(context.Background(), "k?ttl=60")
-	eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 22) })
+	onEach(t, func(t *testing.T, e *etcd) {
+		a, b := e.apart(t), e.gateway(t)
+		holder := a.lock("k")
+		for range 20 {
+			a.post(context.Background(), "k?ttl=60")
+		}
+		eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 21) })
+		next := b.post(context.Background(), "k?ttl=60")
+		eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 22) })
 
-	a.kill()
-	killed := time.Now()
-	eventually(t, 20*time.Second, func() error { return b.hasQueue("k", 2) })
-	if took := time.Since(killed); took > 15*time.Second {
-		t.Errorf("its places were free after %v, want 15 s", took)
-	}
-	want(t, b.do(context.Background(), http.MethodGet, "k?index="+holder), http.StatusOK, whatever)
-	b.unlock("k", holder)
-	want(t, receive(t, next), http.StatusOK, whatever)
+		a.kill()
+		killed := time.Now()
+		eventually(t, 20*time.Second, func() error { return b.hasQueue("k", 2) })
+		if took := time.Since(killed); took > 15*time.Second {
+			t.Errorf("its places were free after %v, want 15 s", took)
+		}
+		want(t, b.do(context.Background(), http.MethodGet, "k?index="+holder), http.StatusOK, whatever)
+		b.unlock("k", holder)
+		want(t, receive(t, next), http.StatusOK, whatever)
+	})
 }
 
 // With two gateways on one etcd and 20 clients through both of them: one holder
 // at a time, each with a greater index than the one before, in the order of the
 // queue.
 func TestTwoGateways_I1_I2_I3(t *testing.T) {
-	etcd := etcdtest.Start(t)
-	gateways := []*gateway{start(t, onEtcd(etcd.Endpoint)), start(t, onEtcd(etcd.Endpoint))}
-	const clients, rounds = 20, 25
-	var mu sync.Mutex
-	holding := 0
-	var granted []uint64
-	var all sync.WaitGroup
-	for c := range clients {
-		g := gateways[c%2]
-		all.Go(func() {
-			for range rounds {
-				r := g.do(context.Background(), http.MethodPost, "k?ttl=60")
-				mu.Lock()
-				holding++
-				if r.status != http.StatusOK || holding != 1 {
-					t.Errorf("%v, and %d hold the lock", r, holding)
+	onEachAlone(t, func(t *testing.T, e *etcd) {
+		gateways := []*gateway{e.gateway(t), e.gateway(t)}
+		const clients, rounds = 20, 25
+		var mu sync.Mutex
+		holding := 0
+		var granted []uint64
+		var all sync.WaitGroup
+		for c := range clients {
+			g := gateways[c%2]
+			all.Go(func() {
+				for range rounds {
+					r := g.do(context.Background(), http.MethodPost, "k?ttl=60")
+					mu.Lock()
+					holding++
+					if r.status != http.StatusOK || holding != 1 {
+						t.Errorf("%v, and %d hold the lock", r, holding)
+					}
+					var index uint64
+					_, _ = fmt.Sscan(r.body, &index)
+					granted = append(granted, index)
+					holding--
+					mu.Unlock()
+					g.unlock("k", r.body)
 				}
-				var index uint64
-				_, _ = fmt.Sscan(r.body, &index)
-				granted = append(granted, index)
-				holding--
-				mu.Unlock()
-				g.unlock("k", r.body)
-			}
-		})
-	}
-	all.Wait()
-	if len(granted) != clients*rounds || !slices.IsSorted(granted) {
-		t.Errorf("%d grants, in this order: %v", len(granted), granted)
-	}
+			})
+		}
+		all.Wait()
+		if len(granted) != clients*rounds || !slices.IsSorted(granted) {
+			t.Errorf("%d grants, in this order: %v", len(granted), granted)
+		}
+	})
 }
 
 // Two requests with one value, through different gateways, are told at the same
 // moment with the same index; if one leaves, the other keeps the place.
 func TestSharedValue_I7(t *testing.T) {
-	etcd := etcdtest.Start(t)
-	a, b := start(t, onEtcd(etcd.Endpoint)), start(t, onEtcd(etcd.Endpoint))
-	holder := a.lock("k")
-	ctx, leave := context.WithCancel(context.Background())
-	leaves := a.post(ctx, "k?ttl=60", "value", "bar")
-	eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 2) })
-	one := b.post(context.Background(), "k?ttl=60", "value", "bar")
-	two := a.post(context.Background(), "k?ttl=60", "value", "bar", "timeout", "60")
-	later := b.post(context.Background(), "k?ttl=60", "value", "other")
-	eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 3) })
-	place, err := a.indices("k")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leave()
-	receive(t, leaves)
+	onEach(t, func(t *testing.T, e *etcd) {
+		a, b := e.gateway(t), e.gateway(t)
+		holder := a.lock("k")
+		ctx, leave := context.WithCancel(context.Background())
+		leaves := a.post(ctx, "k?ttl=60", "value", "bar")
+		eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 2) })
+		one := b.post(context.Background(), "k?ttl=60", "value", "bar")
+		two := a.post(context.Background(), "k?ttl=60", "value", "bar", "timeout", "60")
+		later := b.post(context.Background(), "k?ttl=60", "value", "other")
+		eventually(t, 10*time.Second, func() error { return b.hasQueue("k", 3) })
+		place, err := a.indices("k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+		receive(t, leaves)
 
-	a.unlock("k", holder)
-	r1, r2 := receive(t, one), receive(t, two)
-	want(t, r1, http.StatusOK, place[1])
-	want(t, r2, http.StatusOK, place[1])
-	if apart := r1.at.Sub(r2.at).Abs(); apart > time.Second {
-		t.Errorf("they were told %v apart", apart)
-	}
-	want(t, b.do(context.Background(), http.MethodDelete, "k", "value", "bar"), http.StatusOK, "")
-	want(t, receive(t, later), http.StatusOK, place[2])
+		a.unlock("k", holder)
+		r1, r2 := receive(t, one), receive(t, two)
+		want(t, r1, http.StatusOK, place[1])
+		want(t, r2, http.StatusOK, place[1])
+		if apart := r1.at.Sub(r2.at).Abs(); apart > time.Second {
+			t.Errorf("they were told %v apart", apart)
+		}
+		want(t, b.do(context.Background(), http.MethodDelete, "k", "value", "bar"), http.StatusOK, "")
+		want(t, receive(t, later), http.StatusOK, place[2])
+	})
 }
 
 // A holder has its lock for its TTL, from the grant on, and at most two seconds
 // more; a renewal starts it anew.
 func TestTTL_I6(t *testing.T) {
-	t.Parallel()
-	g := start(t, onEtcd(etcdtest.Start(t).Endpoint))
-	index := g.lock("k")
-	waits := g.post(context.Background(), "k?ttl=3")
-	eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
-	want(t, g.do(context.Background(), http.MethodPut, "k?ttl=3", "index", index), http.StatusOK, "")
-	renewed := time.Now()
-	second := receive(t, waits)
-	want(t, second, http.StatusOK, whatever)
-	within(t, "after the renewal", second.at.Sub(renewed), 3*time.Second, 5*time.Second)
+	onEach(t, func(t *testing.T, e *etcd) {
+		g := e.gateway(t)
+		index := g.lock("k")
+		waits := g.post(context.Background(), "k?ttl=3")
+		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
+		want(t, g.do(context.Background(), http.MethodPut, "k?ttl=3", "index", index), http.StatusOK, "")
+		renewed := time.Now()
+		second := receive(t, waits)
+		want(t, second, http.StatusOK, whatever)
+		within(t, "after the renewal", second.at.Sub(renewed), 3*time.Second, 5*time.Second)
 
-	// The second one waited for longer than its own TTL, which began with the
-	// grant.
-	third := receive(t, g.post(context.Background(), "k?ttl=60"))
-	want(t, third, http.StatusOK, whatever)
-	within(t, "after the grant", third.at.Sub(second.at), 3*time.Second, 5*time.Second)
+		// The second one waited for longer than its own TTL, which began with the
+		// grant.
+		third := receive(t, g.post(context.Background(), "k?ttl=60"))
+		want(t, third, http.StatusOK, whatever)
+		within(t, "after the grant", third.at.Sub(second.at), 3*time.Second, 5*time.Second)
+	})
 }
 
 func within(t *testing.T, what string, took, least, most time.Duration) {
@@ -243,34 +246,34 @@ func within(t *testing.T, what string, took, least, most time.Duration) {
 // etcd away: 503 with Retry-After within 5 seconds; when it is back, requests
 // that waited go on by themselves, in their places.
 func TestEtcdAway_I5(t *testing.T) {
-	t.Parallel()
-	etcd := etcdtest.Start(t)
-	g := start(t, onEtcd(etcd.Endpoint))
-	holder := g.lock("k")
-	one := g.post(context.Background(), "k?ttl=60")
-	eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
-	two := g.post(context.Background(), "k?ttl=60")
-	eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 3) })
-	order, err := g.indices("k")
-	if err != nil {
-		t.Fatal(err)
-	}
+	onEach(t, func(t *testing.T, e *etcd) {
+		g := e.apart(t)
+		holder := g.lock("k")
+		one := g.post(context.Background(), "k?ttl=60")
+		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
+		two := g.post(context.Background(), "k?ttl=60")
+		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 3) })
+		order, err := g.indices("k")
+		if err != nil {
+			t.Fatal(err)
+		}
 
-	etcd.Stop()
-	g.wantsUnavailable(http.MethodPost)
-	etcd.Restart(t)
+		e.Stop()
+		g.wantsUnavailable(http.MethodPost)
+		e.Restart(t)
 
-	eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 3) })
-	g.unlock("k", holder)
-	r := receive(t, one)
-	want(t, r, http.StatusOK, order[1])
-	g.unlock("k", r.body)
-	want(t, receive(t, two), http.StatusOK, order[2])
+		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 3) })
+		g.unlock("k", holder)
+		r := receive(t, one)
+		want(t, r, http.StatusOK, order[1])
+		g.unlock("k", r.body)
+		want(t, receive(t, two), http.StatusOK, order[2])
 
-	etcd.Stop()
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
-		g.wantsUnavailable(method)
-	}
+		e.Stop()
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+			g.wantsUnavailable(method)
+		}
+	})
 }
 
 // wantsUnavailable sends a request that should be refused in time.
