@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,10 +42,10 @@ type App struct {
 	Endpoints []string `json:"endpoints,omitempty"`
 
 	// Which of etcd's APIs the gateway keeps its locks with: `v3`, or `v2` for
-	// clusters that have nothing newer, which this version does not support
-	// yet. It is never guessed, because two gateways that chose differently
-	// would each grant the same lock. At start, an etcd that answers and does
-	// not have the API is an error. Default: `v3`.
+	// etcd 2.3, and for 3.0 to 3.5 where its v2 API is in use. It is never
+	// guessed, because two gateways that chose differently would each grant the
+	// same lock. At start, an etcd that answers and does not have the API is an
+	// error. The embedded etcd has `v3` only. Default: `v3`.
 	API string `json:"api,omitempty"`
 
 	// What all of the gateway's keys in etcd begin with: an absolute path.
@@ -137,16 +138,11 @@ func (a *App) resolve(repl *caddy.Replacer) (settings, error) {
 		s.Prefix = "/_etcd/mod"
 	}
 	trimmed := strings.TrimRight(s.Prefix, "/")
-	switch s.API {
-	case "":
-		s.API = "v3"
-	case "v3":
-	case "v2":
-		return s, errors.New("api v2 is not supported by this version")
-	default:
-		return s, fmt.Errorf("api %q is none of v2, v3", s.API)
-	}
+	s.API = cmp.Or(s.API, "v3")
+	_, known := apis[s.API]
 	switch {
+	case !known:
+		return s, fmt.Errorf("api %q is none of v2, v3", s.API)
 	case !strings.HasPrefix(s.Prefix, "/"):
 		return s, fmt.Errorf("prefix %q does not begin with a slash", s.Prefix)
 	case trimmed == "":
@@ -172,6 +168,8 @@ func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
 	switch {
 	case a.embedded != nil && len(a.Endpoints) > 0:
 		return errors.New("embedded and endpoints are both set; one etcd it has to be")
+	case a.embedded != nil && s.API != "v3":
+		return fmt.Errorf("api is %s, but the embedded etcd has no API but v3", s.API)
 	case a.embedded != nil && a.TLS != nil:
 		return errors.New("tls is set, but the embedded etcd is reached without")
 	case a.embedded != nil:
@@ -198,8 +196,8 @@ func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
 	return nil
 }
 
-// Start starts the embedded etcd, or asks the endpoints which version they are,
-// for at most 2 seconds.
+// Start starts the embedded etcd, or asks the endpoints whether they have the
+// API, for at most 2 seconds.
 func (a *App) Start() error {
 	if a.embedded != nil {
 		if err := a.connection.start(a.embedded); err != nil {

@@ -65,7 +65,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		case "api":
 			err = oneWord(d, &a.API)
-			if err == nil && a.API != "v3" && a.API != "v2" {
+			if _, known := apis[a.API]; err == nil && !known {
 				return d.Errf("api '%s' is none of v2, v3", a.API)
 			}
 		case "prefix":

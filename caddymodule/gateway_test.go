@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
 	_ "github.com/caddy-etcd/caddy-etcd/caddymodule/embedded"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // gateway is a Caddy in the test's process. There can be one at a time.
@@ -54,12 +55,7 @@ func (g *gateway) RoundTrip(req *http.Request) (*http.Response, error) {
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gateway{t: t, address: l.Addr().String()}
-	_ = l.Close()
+	g := &gateway{t: t, address: etcdtest.FreeAddress(t)}
 	g.transport = &http.Transport{DialContext: g.dial}
 	g.client = &http.Client{Transport: g}
 	t.Cleanup(func() {

@@ -139,7 +139,7 @@ func TestFailedLoads(t *testing.T) {
 		same := etcdAt(etcd.Endpoint)
 		fails(etcdAt(old.URL), "etcd", "which has no v3 API: set `api v2` in the global etcd option")
 		fails(etcdAt(old.URL, "prefix /other"), "etcd", "2.3.8")
-		fails(etcdAt(etcd.Endpoint, "api v2"), "etcd", "api v2 is not supported by this version")
+		fails(etcdAt(etcd.Endpoint, "api v2"), "etcd", "which has no v2 API any more: set `api v3` in the global etcd option")
 		fails(etcdAt(etcd.Endpoint, "prefix {env.NO_SUCH_VARIABLE}"), "etcd", "prefix")
 		fails(etcdAt("https://127.0.0.1:1", "tls {\n ca /no/such/file\n}"), "etcd", "/no/such/file")
 		fails(same, "etcd\n}\nhttp://other {\n bind unix//no/such/folder/s\n etcd\n", "/no/such/folder/s")
@@ -193,6 +193,7 @@ func TestJSON(t *testing.T) {
 		{`{"endpoints":["http://127.0.0.1:1"],"embedded":{"data_dir":"x"}}`, "both set"},
 		{`{"embedded":{}}`, "data_dir is not set"},
 		{`{"embedded":{"data_dir":"x"},"tls":{}}`, "tls is set"},
+		{`{"embedded":{"data_dir":"x"},"api":"v2"}`, "api is v2, but the embedded etcd has no API but v3"},
 		{`{"endpoints":["http://127.0.0.1:1"],"api":"v4"}`, `api "v4"`},
 		{`{"endpoints":["http://127.0.0.1:1"],"prefix":"x"}`, `prefix "x"`},
 		{`{"endpoints":["http://127.0.0.1:1"],"prefix":"//"}`, `prefix "//"`},

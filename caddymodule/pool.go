@@ -5,19 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
+	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 // Together these leave a gateway that stops less than 5 s (I9), the embedded
@@ -62,18 +60,23 @@ type connection struct {
 	logger   *zap.Logger
 	followed *atomic.Pointer[zapcore.Core]
 
-	client *clientv3.Client
-	store  *etcdv3.Store
-	locks  *lockmod.Service
+	store       store.Store
+	closeClient func() error // after the store
+	locks       *lockmod.Service
 
 	endLocks func()        // once; answers all that wait
 	end      func()        // once; begins the end, in the background
 	unhook   func() bool   // from the life's end
 	closed   chan struct{} // when all of it has ended
 
+	ctx    context.Context // of what is done in the background
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
 	mu           sync.Mutex
 	stopEmbedded func() error // if it has been started
-	checked      bool         // etcd has told its version
+	checked      bool         // etcd has told that it can keep the locks
+	asking       bool         // in the background, whether it can
 }
 
 // connect takes a reference to the connection with these settings, and makes it
@@ -103,10 +106,10 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 	c := &connection{key: key, settings: s, closed: make(chan struct{})}
 	c.logger, c.followed = newFollower(logger)
 	var err error
-	if c.client, err = s.dial(c.logger); err != nil {
+	if c.store, c.closeClient, err = apis[s.API].open(s, c.logger); err != nil {
 		return nil, err
 	}
-	c.store = etcdv3.Open(c.client, etcdv3.Options{Prefix: s.Prefix, Logger: c.logger})
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.locks = lockmod.New(c.store, "lock", c.logger)
 	c.endLocks = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), serviceGrace)
@@ -119,34 +122,6 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 	})
 	c.unhook = context.AfterFunc(l.ctx, c.endLocks)
 	return c, nil
-}
-
-// dial makes a client without connecting it.
-func (s settings) dial(logger *zap.Logger) (*clientv3.Client, error) {
-	cfg := clientv3.Config{
-		Endpoints:   s.Endpoints,
-		DialOptions: etcdv3.DialOptions(),
-		// An etcd that is away is told to each client; the log would fill.
-		Logger: onlyErrors(logger),
-	}
-	if s.Secure {
-		var err error
-		if cfg.TLS, err = s.TLS.client(); err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-	}
-	if s.Username == "" {
-		return clientv3.New(cfg)
-	}
-	// With a username, New would log in, and wait for it. With a token it
-	// doesn't; the first request finds the token invalid, and logs in.
-	cfg.Token = "none yet"
-	client, err := clientv3.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	client.Token, client.Username, client.Password = "", s.Username, s.Password
-	return client, nil
 }
 
 // start starts the embedded server, once.
@@ -175,13 +150,15 @@ func (c *connection) close() {
 	defer closing.Delete(c)
 	defer close(c.closed)
 	c.unhook()
+	c.cancel()
 	c.endLocks()
+	c.work.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), storeGrace)
 	defer cancel()
 	if err := c.store.Close(ctx); err != nil {
 		c.logger.Warn("leaving the session with etcd to its lease", zap.Error(err))
 	}
-	_ = c.client.Close()
+	_ = c.closeClient()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopEmbedded != nil {

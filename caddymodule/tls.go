@@ -66,8 +66,19 @@ func (t *TLS) hashCA() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// client is the configuration for the gateway's own connections. It reads the
-// files.
+// tls is the configuration for the gateway's own connections, nil without TLS.
+func (s settings) tls() (*tls.Config, error) {
+	if !s.Secure {
+		return nil, nil
+	}
+	c, err := s.TLS.client()
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return c, nil
+}
+
+// client reads the files.
 func (t TLS) client() (*tls.Config, error) {
 	return transport.TLSInfo{
 		TrustedCAFile:      t.CA,

@@ -1,12 +1,11 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	clientv2 "go.etcd.io/etcd/client/v2"
@@ -16,72 +15,133 @@ import (
 // versionTimeout is how long a start waits for etcd to tell its version.
 const versionTimeout = 2 * time.Second
 
-// told is what an endpoint says.
-type told struct {
-	endpoint string
-	version  string
-	err      error
-}
+// An etcd that did not answer at the start is asked again, ever more rarely.
+const (
+	askAgainFirst = time.Second
+	askAgainLast  = time.Minute
+)
 
-// check asks etcd for its version, if it has not told it yet. An etcd without
-// the API is an error. One that does not answer is not: it may come back.
+// check asks etcd whether it has the API, if it has not told it yet. An etcd
+// without it is an error. One that does not answer is not: it may come back, and
+// is asked again in the background until it has.
 func (c *connection) check() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.checked {
 		return nil
 	}
-	answer := c.settings.version()
-	if answer.err != nil {
-		c.logger.Warn("etcd does not tell its version; locks are refused until it can be reached",
-			zap.Strings("endpoints", c.settings.Endpoints), zap.Error(answer.err))
-		return nil
+	answered, err := c.settings.check(c.ctx)
+	if answered {
+		c.checked = err == nil
+		return err
 	}
-	major, _, _ := strings.Cut(answer.version, ".")
-	if n, err := strconv.Atoi(major); err == nil && n < 3 {
-		return fmt.Errorf("etcd at %s is %s, which has no v3 API: set `api v2` in the global etcd option", answer.endpoint, answer.version)
+	c.logger.Warn("etcd does not tell its version; locks are refused until it can be reached",
+		zap.Strings("endpoints", c.settings.Endpoints), zap.Error(err))
+	if !c.asking {
+		c.asking = true
+		c.work.Go(c.askAgain)
 	}
-	c.checked = true
 	return nil
 }
 
-// version asks all endpoints at once; the first that answers counts.
-func (s settings) version() told {
-	transport := &http.Transport{DisableKeepAlives: true}
-	if s.Secure {
-		var err error
-		if transport.TLSClientConfig, err = s.TLS.client(); err != nil {
-			return told{err: fmt.Errorf("tls: %w", err)}
+// askAgain asks etcd until it answers, or the connection ends. If it is the wrong
+// one, the log is all that says why every request is refused.
+func (c *connection) askAgain() {
+	for pause := askAgainFirst; ; pause = min(2*pause, askAgainLast) {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-time.After(pause):
 		}
+		answered, err := c.settings.check(c.ctx)
+		if !answered {
+			continue
+		}
+		if err != nil {
+			c.logger.Error("etcd answers now, but cannot keep the locks", zap.Error(err))
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asking = false
+		c.checked = err == nil
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
+}
+
+// member is one of etcd's members that has told its version.
+type member struct {
+	endpoint     string
+	version      string
+	major, minor int
+	client       clientv2.Client
+}
+
+func (m member) before(major, minor int) bool {
+	return m.major < major || m.major == major && m.minor < minor
+}
+
+func (m member) unfit(because string) error {
+	return fmt.Errorf("etcd at %s is %s, %s", m.endpoint, m.version, because)
+}
+
+// check says whether an etcd answers, and if so, whether it can keep the locks.
+// All endpoints are asked at once, and the first that answers counts.
+func (s settings) check(ctx context.Context) (answered bool, err error) {
+	tls, err := s.tls()
+	if err != nil {
+		return false, err
+	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: tls}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	answers := make(chan told, len(s.Endpoints))
+	type answer struct {
+		member
+		has bool
+		err error
+	}
+	answers := make(chan answer, len(s.Endpoints))
 	for _, endpoint := range s.Endpoints {
 		go func() {
-			version, err := getVersion(ctx, endpoint, transport)
-			answers <- told{endpoint, version, err}
+			a := answer{member: member{endpoint: endpoint}}
+			if a.err = a.ask(ctx, s, transport); a.err == nil {
+				a.has, a.err = apis[s.API].has(ctx, s, a.member)
+			}
+			answers <- a
 		}()
 	}
 	var errs []error
 	for range s.Endpoints {
 		a := <-answers
-		if a.err == nil {
-			return a
+		switch {
+		case a.err != nil:
+			errs = append(errs, fmt.Errorf("asking %s: %w", a.endpoint, a.err))
+			continue
+		case a.before(2, 3):
+			err = a.unfit("and the gateway needs 2.3 or later")
+		case !a.has:
+			err = a.unfit(apis[s.API].without(a.member))
 		}
-		errs = append(errs, fmt.Errorf("asking %s: %w", a.endpoint, a.err))
+		return true, err
 	}
-	return told{err: errors.Join(errs...)}
+	return false, errors.Join(errs...)
 }
 
-func getVersion(ctx context.Context, endpoint string, transport *http.Transport) (string, error) {
-	client, err := clientv2.New(clientv2.Config{Endpoints: []string{endpoint}, Transport: transport})
+// ask asks a member for its version.
+func (m *member) ask(ctx context.Context, s settings, transport *http.Transport) (err error) {
+	m.client, err = clientv2.New(clientv2.Config{
+		Endpoints: []string{m.endpoint},
+		Transport: transport,
+		Username:  s.Username,
+		Password:  s.Password,
+	})
 	if err != nil {
-		return "", err
+		return err
 	}
-	versions, err := client.GetVersion(ctx)
+	versions, err := m.client.GetVersion(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return versions.Server, nil
+	m.version = cmp.Or(versions.Server, "2.0") // it calls it something else
+	_, err = fmt.Sscanf(m.version, "%d.%d", &m.major, &m.minor)
+	return err
 }
