@@ -239,6 +239,15 @@ func want(t testing.TB, r reply, status int, body string) {
 	}
 }
 
+// wantError fails the test unless the answer is that error.
+func wantError(t testing.TB, r reply, status, code int) {
+	t.Helper()
+	want(t, r, status, whatever)
+	if code := fmt.Sprintf(`"errorCode":%d,`, code); !strings.Contains(r.body, code) {
+		t.Errorf("the answer is %q, want %s", r.body, code)
+	}
+}
+
 // whatever body will do.
 const whatever = "\x00whatever"
 
