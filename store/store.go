@@ -59,8 +59,7 @@ type Key struct {
 // Entry is one place in a queue, as it was at one moment.
 type Entry struct {
 	// Name is the entry's name within its queue. It is unique while the entry
-	// exists. An entry with a value has a name that derives from the value, so
-	// the same value gets the same name again, with a greater Index.
+	// exists; a later one, with a greater Index, may have it again.
 	Name string
 
 	// Index is the fencing token: the revision at which the entry was made. For
@@ -75,7 +74,9 @@ type Entry struct {
 	// Held says that the entry has been granted the lock.
 	Held bool
 
-	// TTL is the time to live as last set, once Held; zero while it waits.
+	// TTL is the time to live as last set, once Held; zero while it waits. Only
+	// Acquire, Grant and Renew are sure to know it; from List and Watch it may be
+	// what was left of it.
 	TTL time.Duration
 
 	// Left is how much of the TTL the store says is left, in whole seconds
@@ -204,9 +205,10 @@ type Store interface {
 	// is deleted. It is not an error if e has gone.
 	//
 	// If e.Index is 0, the outcome of the Acquire that named e is unknown: then
-	// Withdraw first makes sure that it can no longer take effect; a hold with the
-	// value that this gateway was a party to before that Acquire stays. After any
-	// error, call Withdraw again until it succeeds.
+	// Withdraw first makes sure that it can no longer take effect, or that what it
+	// still may make goes by itself (6 s in v2, which can't refuse to make an
+	// entry); a hold with the value that this gateway was a party to before that
+	// Acquire stays. After any error, call Withdraw again until it succeeds.
 	Withdraw(ctx context.Context, key Key, e Entry) error
 
 	// Expired says whether the entry e, which this gateway waited for and which
@@ -248,7 +250,7 @@ type Store interface {
 
 	// Close ends the session. Every entry that waits on it alone is gone from
 	// etcd when Close returns, or will be when the session's lease runs out
-	// (10 s in v3, 15 s in v2) where etcd can't be reached before ctx ends.
+	// (10 s) where etcd can't be reached before ctx ends.
 	// Entries that hold the lock stay until their TTL. Later calls return
 	// ErrClosed.
 	Close(ctx context.Context) error

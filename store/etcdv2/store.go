@@ -1,9 +1,26 @@
-// Package etcdv2 keeps the lock's queues in an etcd with the v2 API.
+// Package etcdv2 keeps the lock's queues in an etcd with the v2 API: 2.3 and
+// later, and 3.0 to 3.5 where that API is switched on.
+//
+// An entry is a key that etcd made in order; its index is its created index, and
+// its value is the lock's value, so that old tools show a queue as it is. What
+// state an entry is in shows in what etcd itself notes of its key (see node.go);
+// who waits for it stands beside the queue (see record.go). There are no
+// transactions: each change is one compare-and-swap of one key, and what has to
+// hold between two of them is said where they are made.
+//
+// A read that is not a quorum read shows the past of the member that answers it.
+// It is used where the past is enough: since indices only grow, an entry that
+// was once the first in its queue stays the first, and a compare-and-swap that is
+// made on an old state fails.
 package etcdv2
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,37 +49,129 @@ type Options struct {
 }
 
 // Store is a gateway's session with an etcd cluster.
-type Store struct{}
+type Store struct {
+	callers *callers
+	prefix  string
+	logger  *zap.Logger
+
+	id       string // the gateway's, among the parties of entries
+	session  session
+	waiting  waiting
+	sweeper  sweeper
+	used     used
+	revision atomic.Uint64
+
+	ctx    context.Context // of the store's own work
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	closed atomic.Bool
+}
 
 var _ store.Store = (*Store)(nil)
 
 // Open returns a store. It does no I/O: what it needs is connected when it is
 // needed.
-func Open(opts Options) (*Store, error) { return &Store{}, nil }
+func Open(opts Options) (*Store, error) {
+	callers, err := newCallers(opts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Store{
+		callers: callers,
+		prefix:  strings.TrimRight(opts.Prefix, "/"),
+		logger:  opts.Logger,
+		id:      rand.Text(),
+		session: session{opening: make(chan struct{}, 1)},
+		waiting: waiting{places: make(map[place]*presence)},
+		sweeper: newSweeper(),
+		used:    used{queues: make(map[queue]*use)},
+		ctx:     ctx,
+		stop:    stop,
+	}
+	if s.logger == nil {
+		s.logger = zap.NewNop()
+	}
+	s.work.Go(func() { s.keepAlive(ctx) })
+	s.work.Go(func() { s.sweepDead(ctx) })
+	s.work.Go(func() { s.tidy(ctx) })
+	return s, nil
+}
 
-func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (store.Acquired, error) {
-	return store.Acquired{}, store.ErrUnavailable
+// begin bounds a call, and ends it when the store is closed.
+func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if s.closed.Load() {
+		return nil, nil, store.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	unhook := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { unhook(); cancel() }, nil
 }
-func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead store.Ahead, ttl time.Duration) (store.Entry, error) {
-	return e, store.ErrUnavailable
+
+// seen notes an index of etcd.
+func (s *Store) seen(index uint64) {
+	for {
+		old := s.revision.Load()
+		if index <= old || s.revision.CompareAndSwap(old, index) {
+			return
+		}
+	}
 }
-func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) error {
-	return store.ErrUnavailable
+
+// Revision implements store.Store.
+func (s *Store) Revision() uint64 { return s.revision.Load() }
+
+// leaving is how many entries are withdrawn at once when the store is closed.
+const leaving = 64
+
+// Close implements store.Store.
+func (s *Store) Close(ctx context.Context) error {
+	if s.closed.Swap(true) {
+		return store.ErrClosed
+	}
+	err := s.leaveAll(ctx)
+	if err == nil {
+		end, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		err = s.endSession(end)
+	}
+	s.stop()
+	s.work.Wait()
+	s.callers.close()
+	return err
 }
-func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool, error) {
-	return false, store.ErrUnavailable
+
+// leaveAll withdraws from everything that this gateway waits for. If that fails
+// once, it leaves the rest to the session's end.
+func (s *Store) leaveAll(ctx context.Context) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	s.each(s.waiting.all(), leaving, func(p place) {
+		one, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		if err := s.withdraw(one, p.queue, s.waiting.entry(p)); err != nil {
+			giveUp(err)
+		}
+	})
+	return context.Cause(ctx)
 }
-func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, next *store.Successor) (*store.Entry, error) {
-	return nil, store.ErrUnavailable
+
+// each calls do for all places, some at once.
+func (s *Store) each(places []place, atOnce int, do func(place)) {
+	var all sync.WaitGroup
+	next := make(chan place)
+	for range min(atOnce, len(places)) {
+		all.Go(func() {
+			for p := range next {
+				do(p)
+			}
+		})
+	}
+	for _, p := range places {
+		next <- p
+	}
+	close(next)
+	all.Wait()
 }
-func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl time.Duration) (store.Entry, error) {
-	return store.Entry{}, store.ErrUnavailable
-}
-func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listing, error) {
-	return store.Listing{}, store.ErrUnavailable
-}
-func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply func(uint64, []store.Event)) error {
-	return store.ErrUnavailable
-}
-func (s *Store) Revision() uint64                { return 0 }
-func (s *Store) Close(ctx context.Context) error { return nil }
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -64,10 +64,8 @@ func grantStartsTheTTL(f *fixture) {
 // waitAWhile waits until some of an entry's TTL is over.
 func (g gateway) waitAWhile(e store.Entry) {
 	g.f.Helper()
-	g.f.eventually(patience, "a second of the TTL is over", func() bool {
-		known := g.find(e)
-		return known.Left <= known.TTL-time.Second
-	})
+	before := g.find(e).Left
+	g.f.eventually(patience, "a second of the TTL is over", func() bool { return g.find(e).Left < before })
 }
 
 func renewalExtends(f *fixture) {

@@ -59,6 +59,7 @@ func unknownAcquire(f *fixture) {
 				}
 				for range 2 {
 					a.lose(how, request)
+					f.untilLateEntriesGo(b, how, len(want))
 					b.wantQueue(want...)
 				}
 				for _, e := range want {
@@ -71,6 +72,14 @@ func unknownAcquire(f *fixture) {
 				a.withdraw(e)
 			}
 		}
+	}
+}
+
+// untilLateEntriesGo waits until the queue has n entries again.
+func (f *fixture) untilLateEntriesGo(g gateway, how Loss, n int) {
+	f.Helper()
+	if how == DelayedRequest && f.LateEntries > 0 {
+		f.eventually(f.LateEntries+coarse, "what came late has gone", func() bool { return len(g.list().Entries) == n })
 	}
 }
 

@@ -30,6 +30,10 @@ type Harness struct {
 	// default is 15 s.
 	SessionTTL time.Duration
 
+	// LateEntries is for how long an entry stays that a request makes after it has
+	// been withdrawn, where the driver can't keep it from being made.
+	LateEntries time.Duration
+
 	// Expire ends a gateway's session, as if its lease had run out while the
 	// gateway lives on, and returns when the driver has learned of it.
 	Expire func(t *testing.T, s store.Store)

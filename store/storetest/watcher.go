@@ -146,7 +146,7 @@ func replay(entries []store.Entry, batches []batch) []store.Entry {
 func plain(entries []store.Entry) []store.Entry {
 	out := make([]store.Entry, len(entries))
 	for i, e := range entries {
-		e.Ref, e.Left = nil, 0
+		e.Ref, e.TTL, e.Left = nil, 0, 0
 		out[i] = e
 	}
 	return out

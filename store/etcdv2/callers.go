@@ -1,0 +1,152 @@
+package etcdv2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	client "go.etcd.io/etcd/client/v2"
+)
+
+// The client library, left to itself, sends a request again to the next member
+// when one has failed. That is wrong for writes: the first may have taken effect,
+// and an entry made in order would be made twice. It also does not say whether a
+// request was sent, nor give the transport its context. So each call goes through
+// a caller: a client that knows one endpoint, which is none, and a transport that
+// sends the request to the member whose turn it is, once.
+
+// somewhere is the endpoint that the library knows.
+const somewhere = "http://etcd"
+
+// callers are shared by all calls of a store.
+type callers struct {
+	transport http.RoundTripper
+	members   []*url.URL
+	turn      atomic.Uint64 // modulo their number: the member to ask
+	free      sync.Pool
+}
+
+// caller makes one call at a time.
+type caller struct {
+	*callers
+	keys client.KeysAPI
+
+	// Of the call under way:
+	ctx         context.Context
+	sent        atomic.Bool   // the request may have reached a member
+	foreign     atomic.Bool   // whoever answered is no etcd with the v2 API
+	established atomic.Uint64 // of a watch: etcd's index when it began
+}
+
+func newCallers(opts Options) (*callers, error) {
+	c := &callers{transport: &http.Transport{
+		DialContext: (&net.Dialer{
+			Timeout: 2 * time.Second,
+			// A watch on a connection that is dead would not end.
+			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+		}).DialContext,
+		TLSClientConfig:     opts.TLS,
+		TLSHandshakeTimeout: 3 * time.Second,
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     time.Minute,
+	}}
+	for _, endpoint := range opts.Endpoints {
+		u, err := url.Parse(endpoint)
+		if err != nil {
+			return nil, fmt.Errorf("endpoint %q: %w", endpoint, err)
+		}
+		c.members = append(c.members, u)
+	}
+	if len(c.members) == 0 {
+		return nil, errors.New("no endpoints")
+	}
+	build := func() (*caller, error) {
+		one := &caller{callers: c}
+		cli, err := client.New(client.Config{
+			Endpoints: []string{somewhere},
+			Transport: one,
+			Username:  opts.Username,
+			Password:  opts.Password,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("making a client: %w", err)
+		}
+		one.keys = client.NewKeysAPI(cli)
+		return one, nil
+	}
+	first, err := build()
+	if err != nil {
+		return nil, err
+	}
+	c.free.Put(first)
+	c.free.New = func() any {
+		one, err := build()
+		if err != nil {
+			panic(err) // the first was made of the same
+		}
+		return one
+	}
+	return c, nil
+}
+
+// take returns a caller for one call, which has to be put back.
+func (c *callers) take(ctx context.Context) *caller {
+	one := c.free.Get().(*caller)
+	one.ctx = ctx
+	one.sent.Store(false)
+	one.foreign.Store(false)
+	one.established.Store(0)
+	return one
+}
+
+func (c *caller) put() {
+	c.ctx = nil
+	c.free.Put(c)
+}
+
+func (c *callers) close() { (&http.Client{Transport: c.transport}).CloseIdleConnections() }
+
+// RoundTrip sends a request to the member whose turn it is. If that fails, it is
+// the next one's turn from then on.
+func (c *caller) RoundTrip(req *http.Request) (*http.Response, error) {
+	turn := c.turn.Load()
+	member := c.members[turn%uint64(len(c.members))]
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { c.sent.Store(true) }}
+	req = req.Clone(httptrace.WithClientTrace(c.ctx, trace))
+	req.URL.Scheme, req.URL.Host, req.Host = member.Scheme, member.Host, member.Host
+
+	resp, err := c.transport.RoundTrip(req)
+	switch {
+	case err != nil:
+	case resp.Header.Get("X-Etcd-Cluster-Id") == "":
+		c.foreign.Store(true)
+		err = fmt.Errorf("%s answers %s, and not as the v2 API does", member.Host, resp.Status)
+	case resp.StatusCode >= http.StatusInternalServerError:
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		err = fmt.Errorf("%s answers %s: %s", member.Host, resp.Status, text)
+	default:
+		if index, err := strconv.ParseUint(resp.Header.Get("X-Etcd-Index"), 10, 64); err == nil {
+			c.established.Store(index)
+		}
+		return resp, nil
+	}
+	if resp != nil {
+		_ = resp.Body.Close()
+	}
+	if c.ctx.Err() == nil || errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+		c.turn.CompareAndSwap(turn, turn+1)
+	}
+	return nil, err
+}
+
+// CancelRequest is what the library's interface wants; the context does it.
+func (c *caller) CancelRequest(*http.Request) {}

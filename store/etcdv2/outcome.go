@@ -1,0 +1,129 @@
+package etcdv2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	client "go.etcd.io/etcd/client/v2"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// A failed write is one of two things, and what the client is told depends on
+// which: it never left this process, or etcd refused it (503, nothing was
+// written); or it may take effect (504, and it has to be cleaned up after, I10).
+
+const (
+	callTimeout = 4 * time.Second        // of a Store's method, all its requests together
+	retryPause  = 100 * time.Millisecond // before a request that was never sent is tried again
+)
+
+// errAgain: the state in etcd was not what a write was conditional on; look at
+// it anew and decide again.
+var errAgain = errors.New("changed meanwhile")
+
+// request is one request to etcd.
+type request func(context.Context, client.KeysAPI) (*client.Response, error)
+
+// write sends a request that may change something. A request that never left is
+// sent again until ctx ends. What etcd answers to a condition that does not hold
+// is returned as it is: see code.
+func (s *Store) write(ctx context.Context, do request) (*client.Response, error) {
+	for {
+		c := s.callers.take(ctx)
+		resp, err := do(ctx, c.keys)
+		sent, foreign := c.sent.Load(), c.foreign.Load()
+		c.put()
+		switch {
+		case err == nil:
+			s.seen(resp.Index)
+			return resp, nil
+		case conditional(err):
+			s.noteError(err)
+			return nil, err
+		case answered(err), foreign:
+			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		case sent:
+			return nil, fmt.Errorf("%w: %w", store.ErrUnknown, err)
+		}
+		if !pause(ctx, retryPause) {
+			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+	}
+}
+
+// read sends a request that changes nothing: its failure, but for what etcd
+// answers to a condition, is always ErrUnavailable. It is tried again until ctx
+// ends.
+func (s *Store) read(ctx context.Context, do request) (*client.Response, error) {
+	for {
+		c := s.callers.take(ctx)
+		resp, err := do(ctx, c.keys)
+		c.put()
+		switch {
+		case err == nil:
+			s.seen(resp.Index)
+			return resp, nil
+		case conditional(err):
+			s.noteError(err)
+			return nil, err
+		}
+		if answered(err) || !pause(ctx, retryPause) {
+			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+	}
+}
+
+func (s *Store) noteError(err error) {
+	var e client.Error
+	if errors.As(err, &e) {
+		s.seen(e.Index)
+	}
+}
+
+// answered says that etcd looked at the request and did not do it.
+func answered(err error) bool { return code(err) != 0 }
+
+// code is etcd's error code, or 0.
+func code(err error) int {
+	var e client.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// conditional says that etcd refused a request because of what is there, or not.
+func conditional(err error) bool {
+	switch code(err) {
+	case client.ErrorCodeKeyNotFound, client.ErrorCodeTestFailed, client.ErrorCodeNodeExist,
+		client.ErrorCodeDirNotEmpty, client.ErrorCodeEventIndexCleared:
+		return true
+	}
+	return false
+}
+
+func isNotFound(err error) bool { return code(err) == client.ErrorCodeKeyNotFound }
+
+// pause waits for d, or less if ctx ends; it says whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// nothingWritten turns the failure of a write that by itself means nothing into
+// the failure of what it was for.
+func nothingWritten(err error) error {
+	if errors.Is(err, store.ErrUnknown) {
+		return fmt.Errorf("%w: %v", store.ErrUnavailable, err)
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package etcdv2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	client "go.etcd.io/etcd/client/v2"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+// Release implements store.Store. It can't grant to a successor: that would be
+// two keys.
+func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, _ *store.Successor) (*store.Entry, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	if err := s.release(ctx, s.queue(key), t); err != nil {
+		return nil, fmt.Errorf("releasing: %w", err)
+	}
+	return nil, nil
+}
+
+func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
+	for {
+		index := t.Index
+		if index == 0 {
+			l, err := s.list(ctx, q, quorum)
+			if err != nil {
+				return err
+			}
+			e, _, ok := l.valued(t.Value)
+			if !ok {
+				return store.ErrNotFound
+			}
+			index = e.Index
+		}
+		// Its name is its alone, so no newer entry can be hit.
+		_, err := s.write(ctx, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
+			return keys.Delete(ctx, q.entry(index), nil)
+		})
+		switch {
+		case isNotFound(err) && t.Index == 0 && ctx.Err() == nil:
+			continue // it has gone since; there may be a newer one
+		case isNotFound(err):
+			return store.ErrNotFound
+		case errors.Is(err, store.ErrUnknown):
+			return s.resolve(ctx, q, index, err)
+		}
+		return err
+	}
+}
+
+// resolve looks what has become of a release whose answer was lost. That the
+// entry is gone is what was asked for.
+func (s *Store) resolve(ctx context.Context, q queue, index uint64, err error) error {
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, lookErr := s.one(look, q, index, quorum); errors.Is(lookErr, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Renew implements store.Store.
+func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl time.Duration) (store.Entry, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	defer cancel()
+	q := s.queue(key)
+	s.used.note(q)
+	for how := anytime; ; how = quorum {
+		e, err := s.target(ctx, q, t, how)
+		if err == nil && !e.Held {
+			err = store.ErrNotHeld
+		}
+		if err == nil {
+			e, err = s.swap(ctx, q, e, seconds(ttl))
+		}
+		switch {
+		case err == nil:
+			return e, nil
+		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotHeld):
+			if how != quorum {
+				continue // perhaps that is the past
+			}
+		case errors.Is(err, errAgain) && ctx.Err() == nil:
+			continue
+		case errors.Is(err, errAgain):
+			err = fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+		}
+		return e, fmt.Errorf("renewing: %w", err)
+	}
+}
+
+// target reads the entry that t means.
+func (s *Store) target(ctx context.Context, q queue, t store.Target, how freshness) (store.Entry, error) {
+	if t.Index != 0 {
+		return s.one(ctx, q, t.Index, how)
+	}
+	l, err := s.list(ctx, q, how)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	e, _, ok := l.valued(t.Value)
+	if !ok {
+		return store.Entry{}, store.ErrNotFound
+	}
+	return e, nil
+}
