@@ -17,6 +17,7 @@ type backend struct {
 	first      string // the index of a fresh etcd's first lock, or any
 	looksFirst bool   // a request with a value reads the queue before it writes
 	crowd      int    // how many wait where many do
+	remembers  int    // events, where they are few
 }
 
 // backends are those that every test of the lock runs on.
@@ -25,11 +26,11 @@ var backends = []backend{
 	{name: "v3 on 3.7", start: start37, open: openV3, first: "2", crowd: 1_000},
 	{
 		name: "v2 on 3.5", options: "api v2", start: startV2(etcdtest.V35), open: openV2,
-		first: anyIndex, looksFirst: true, crowd: 1_000,
+		first: anyIndex, looksFirst: true, crowd: 1_000, remembers: 1_000,
 	},
 	{
 		name: "v2 on 3.4", options: "api v2", start: startV2(etcdtest.V34), open: openV2,
-		first: anyIndex, looksFirst: true, crowd: 1_000,
+		first: anyIndex, looksFirst: true, crowd: 1_000, remembers: 1_000,
 	},
 }
 

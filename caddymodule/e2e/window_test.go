@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// An etcd that remembers few events is written to all the time, so that more of them
+// pass between two of the lock's own than it remembers. Meanwhile the watch is cut
+// now and then, and once nothing happens for longer than it waits at a time, so
+// that what it would go on from is forgotten. Still 100 requests are granted in
+// their order, each within a second of the release before it.
+func TestForgottenEvents_I3(t *testing.T) {
+	for _, b := range backends {
+		if b.remembers > 0 {
+			t.Run(b.name, func(t *testing.T) { forgottenEvents(t, b.run(t)) })
+		}
+	}
+}
+
+func forgottenEvents(t *testing.T, e *etcd) {
+	const n, perSecond, cutEach, quiet = 100, 5_000, 25, 13 * time.Second
+	g, wire := e.wire(t)
+	other := e.gateway(t) // what is released here, the watch tells g
+	crowd, holder := g.wait("k", n)
+	order, err := g.indices("k")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	writes, stop := e.write(t, perSecond)
+	defer stop()
+	pass := func() {
+		t.Helper()
+		enough := writes() + int64(e.remembers) + 1
+		eventually(t, 30*time.Second, func() error {
+			if now := writes(); now < enough {
+				return fmt.Errorf("%d writes are missing", enough-now)
+			}
+			return nil
+		})
+	}
+	begin, before := time.Now(), writes()
+	var longest time.Duration
+	for i := range n {
+		pass()
+		if i%cutEach == 0 {
+			wire.Cut()
+			pass()
+		}
+		if i == n/2 {
+			<-time.After(quiet)
+		}
+		released := time.Now()
+		other.unlock("k", holder)
+		r := receive(t, crowd.replies)
+		want(t, r, http.StatusOK, order[i+1])
+		holder = r.body
+		took := r.at.Sub(released)
+		longest = max(longest, took)
+		if took > time.Second {
+			t.Errorf("number %d was granted after %v, want at most 1 s", i, took)
+		}
+	}
+	t.Logf("%.0f other writes a second, and the longest handover took %v",
+		float64(writes()-before)/time.Since(begin).Seconds(), longest)
+}
+
+// write has keys written that are nothing to the lock, so many a second if the
+// machine can do it. It returns how many there have been, and the end of it.
+func (e *etcd) write(t *testing.T, perSecond int) (writes func() int64, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(bg)
+	etcd := e.direct(t)
+	var begun, done atomic.Int64
+	var all sync.WaitGroup
+	begin := time.Now()
+	for w := range 32 {
+		all.Go(func() {
+			for {
+				due := time.Duration(begun.Add(1)) * time.Second / time.Duration(perSecond)
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(due - time.Since(begin)):
+				}
+				if err := etcd.put(ctx, fmt.Sprint(w), "v"); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	return done.Load, func() {
+		cancel()
+		all.Wait()
+	}
+}
