@@ -93,7 +93,13 @@ func (s *Store) acquire(ctx context.Context, at *attempt) (store.Acquired, error
 // make makes a new entry.
 func (s *Store) make(ctx context.Context, at *attempt) (store.Entry, error) {
 	e := store.Entry{Name: unnamed, Value: at.a.Value, HasValue: at.a.HasValue}
-	resp, err := s.write(ctx, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
+	// Its answer is waited for even if ctx ends: it tells the entry's name.
+	answer, cancel := context.WithTimeout(s.ctx, callTimeout)
+	defer cancel()
+	if ctx.Err() != nil {
+		return store.Entry{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	}
+	resp, err := s.write(answer, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
 		return keys.CreateInOrder(ctx, at.q.entries, storedValue(e.Value, e.HasValue), &client.CreateInOrderOptions{TTL: newTTL})
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 // side.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "24")
+	_ = flag.Set("test.parallel", "12")
 	os.Exit(m.Run())
 }
 
@@ -33,10 +33,13 @@ func TestMain(m *testing.M) {
 func TestContract(t *testing.T) {
 	for _, version := range []etcdtest.Version{etcdtest.V35, etcdtest.V34} {
 		t.Run(string(version), func(t *testing.T) {
-			server := etcdtest.StartV2(t, version)
-			keys := keysOf(t, server.Endpoint)
+			// An etcd for each test that runs: etcd remembers the last 1,000 events of
+			// all tests together.
+			var servers pool
 			var harnesses atomic.Int32
-			storetest.Run(t, func(t *testing.T) storetest.Harness {
+			storetest.Run(t, func(sub *testing.T) storetest.Harness {
+				server := servers.take(sub, func() *etcdtest.Process { return etcdtest.StartV2(t, version) })
+				keys := keysOf(sub, server.Endpoint)
 				prefix := fmt.Sprintf("/test%d", harnesses.Add(1))
 				gateways := map[store.Store]*testGateway{}
 				return storetest.Harness{
@@ -57,15 +60,34 @@ func TestContract(t *testing.T) {
 						return gateways[s].loss.next(how, 1)
 					},
 					Compact: func(t *testing.T) { overrun(t, keys) },
-					BreakWatches: func(*testing.T) {
-						for _, g := range gateways {
-							g.wire.Cut()
-						}
-					},
 				}
 			})
 		})
 	}
+}
+
+// pool has etcds that no test uses now.
+type pool struct {
+	mu   sync.Mutex
+	free []*etcdtest.Process
+}
+
+func (p *pool) take(t *testing.T, start func() *etcdtest.Process) *etcdtest.Process {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var server *etcdtest.Process
+	if n := len(p.free); n > 0 {
+		server, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		server = start()
+	}
+	t.Cleanup(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.free = append(p.free, server)
+	})
+	return server
 }
 
 func keysOf(t *testing.T, endpoint string) client.KeysAPI {

@@ -3,6 +3,7 @@ package etcdv2
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -102,10 +103,9 @@ func (s *Store) get(ctx context.Context, key string, how freshness) (*client.Res
 }
 
 func indexIn(err error) uint64 {
-	if e, ok := err.(client.Error); ok {
-		return e.Index
-	}
-	return 0
+	var e client.Error
+	errors.As(err, &e)
+	return e.Index
 }
 
 // list reads a queue.

@@ -41,7 +41,7 @@ func (s *Store) write(ctx context.Context, do request) (*client.Response, error)
 			s.seen(resp.Index)
 			return resp, nil
 		case conditional(err):
-			s.noteError(err)
+			s.seen(indexIn(err))
 			return nil, err
 		case answered(err), foreign:
 			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
@@ -61,25 +61,19 @@ func (s *Store) read(ctx context.Context, do request) (*client.Response, error) 
 	for {
 		c := s.callers.take(ctx)
 		resp, err := do(ctx, c.keys)
+		foreign := c.foreign.Load()
 		c.put()
 		switch {
 		case err == nil:
 			s.seen(resp.Index)
 			return resp, nil
 		case conditional(err):
-			s.noteError(err)
+			s.seen(indexIn(err))
 			return nil, err
 		}
-		if answered(err) || !pause(ctx, retryPause) {
+		if answered(err) || foreign || !pause(ctx, retryPause) {
 			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
-	}
-}
-
-func (s *Store) noteError(err error) {
-	var e client.Error
-	if errors.As(err, &e) {
-		s.seen(e.Index)
 	}
 }
 
@@ -89,10 +83,8 @@ func answered(err error) bool { return code(err) != 0 }
 // code is etcd's error code, or 0.
 func code(err error) int {
 	var e client.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return 0
+	errors.As(err, &e)
+	return e.Code
 }
 
 // conditional says that etcd refused a request because of what is there, or not.

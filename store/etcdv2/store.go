@@ -15,6 +15,7 @@
 package etcdv2
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -144,16 +145,21 @@ func (s *Store) Close(ctx context.Context) error {
 // leaveAll withdraws from everything that this gateway waits for. If that fails
 // once, it leaves the rest to the session's end.
 func (s *Store) leaveAll(ctx context.Context) error {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	var mu sync.Mutex
+	var first error
 	s.each(s.waiting.all(), leaving, func(p place) {
 		one, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		if err := s.withdraw(one, p.queue, s.waiting.entry(p)); err != nil {
-			giveUp(err)
+			mu.Lock()
+			defer mu.Unlock()
+			first = cmp.Or(first, err)
+			giveUp()
 		}
 	})
-	return context.Cause(ctx)
+	return first
 }
 
 // each calls do for all places, some at once.
