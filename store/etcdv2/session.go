@@ -131,7 +131,10 @@ func (s *Store) refreshRecords(ctx context.Context) {
 				PrevExist: client.PrevExist, Refresh: true, TTL: recordTTL, NoValueOnSuccess: true,
 			})
 		})
-		if err == nil || conditional(err) {
+		if isNotFound(err) { // it has run out while etcd was away, say
+			_, err = s.enter(attempt, p.queue, s.waiting.entry(p), 0, func(r record) record { return r.waitedBy(s.id) })
+		}
+		if err == nil {
 			s.waiting.refreshed(p, time.Now())
 		}
 	})

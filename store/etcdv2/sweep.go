@@ -123,29 +123,27 @@ func (s *Store) sweep(ctx context.Context, q queue) error {
 	if err != nil {
 		return err
 	}
-	living, err := s.sessions(ctx, anytime)
-	if err != nil {
-		return err
-	}
-	var dead []place
-	for _, e := range l.entries {
-		if e.Held || refOf(e).fresh || records[e.Index].livesBy(living) {
-			continue
+	var suspects []place
+	for _, how := range []freshness{anytime, quorum} { // what is read at any time may be the past
+		living, err := s.sessions(ctx, how)
+		if err != nil {
+			return err
 		}
-		if len(dead) == 0 { // perhaps that was the past
-			if living, err = s.sessions(ctx, quorum); err != nil {
-				return err
-			}
-			if records[e.Index].livesBy(living) {
-				continue
+		living[s.id] = true
+		suspects = nil
+		for _, e := range l.entries {
+			if !e.Held && !refOf(e).fresh && !records[e.Index].livesBy(living) {
+				suspects = append(suspects, place{q, e.Index})
 			}
 		}
-		dead = append(dead, place{q, e.Index})
+		if len(suspects) == 0 {
+			return nil
+		}
 	}
 	var mu sync.Mutex
 	var failed error
-	s.each(dead, sweepAtOnce, func(p place) {
-		if err := s.bury(ctx, p, living); err != nil && !errors.Is(err, errAgain) {
+	s.each(suspects, sweepAtOnce, func(p place) {
+		if err := s.bury(ctx, p, records[p.index]); err != nil && !errors.Is(err, errAgain) {
 			mu.Lock()
 			defer mu.Unlock()
 			failed = err
@@ -154,10 +152,11 @@ func (s *Store) sweep(ctx context.Context, q queue) error {
 	return failed
 }
 
-// bury deletes an entry that waits for gateways none of which is living. It takes
-// them out of its record first, by which who waited for it can see why it went.
-// errAgain: it has changed, or gone, or somebody else buries it.
-func (s *Store) bury(ctx context.Context, p place, living map[string]bool) error {
+// bury deletes an entry of whose record, as it was when it was read, nobody was
+// living after that. It takes them out of the record first, by which who waited
+// for the entry can see why it went. errAgain: it has changed, or gone, or
+// somebody else buries it.
+func (s *Store) bury(ctx context.Context, p place, dead record) error {
 	e, err := s.one(ctx, p.queue, p.index, quorum)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Held || refOf(e).fresh) {
 		return errAgain
@@ -169,7 +168,7 @@ func (s *Store) bury(ctx context.Context, p place, living map[string]bool) error
 	if err != nil {
 		return err
 	}
-	if r.livesBy(living) {
+	if !r.equal(dead) {
 		return errAgain
 	}
 	if v != 0 {

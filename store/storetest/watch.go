@@ -109,15 +109,9 @@ func watchReplays(f *fixture) {
 	a.hold(anonymous())
 	final := a.list()
 	for i, start := range before {
-		w[i].until("the last entry", func(batches []batch) bool {
-			return len(batches) > 0 && batches[len(batches)-1].revision >= final.Entries[0].Index
-		})
-		seen := w[i].seen()
-		if want := len(before) - i; len(seen) < want {
-			f.Fatalf("watch %d saw %d changes, want %d", i, len(seen), want)
-		}
-		if got := replay(start.Entries, seen); !reflect.DeepEqual(plain(got), plain(final.Entries)) {
-			f.Fatalf("watch %d ends in\n%swant\n%s", i, describeAll(got), describeAll(final.Entries))
+		w[i].untilState(start, final)
+		if n, want := len(w[i].seen()), len(before)-i; n < want {
+			f.Fatalf("watch %d saw %d changes, want %d", i, n, want)
 		}
 	}
 }

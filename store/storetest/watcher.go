@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,22 @@ func (w *watcher) until(what string, ok func([]batch) bool) {
 func (w *watcher) untilWithin(within time.Duration, what string, ok func([]batch) bool) {
 	w.f.Helper()
 	w.f.eventually(within, "the watch saw "+what, func() bool { return ok(w.seen()) })
+}
+
+// untilState polls until what the watch has been told leads from one listing to
+// another.
+func (w *watcher) untilState(from, to store.Listing) {
+	w.f.Helper()
+	var now []store.Entry
+	defer func() {
+		if w.f.Failed() {
+			w.f.Logf("the changes lead to\n%sbut listed is\n%s", describeAll(now), describeAll(to.Entries))
+		}
+	}()
+	w.until("all changes up to the listing", func(batches []batch) bool {
+		now = replay(from.Entries, batches)
+		return reflect.DeepEqual(plain(now), plain(to.Entries))
+	})
 }
 
 // untilGone polls until the watch has seen e deleted, and says when that was.
