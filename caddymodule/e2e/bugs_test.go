@@ -191,7 +191,7 @@ func TestBug6_ValuesInBodiesUnknownKeysAndSlashes(t *testing.T) {
 
 func TestBug7_OtherWritesDoNotBreakAWaitAndWaitingCostsNoCPU(t *testing.T) {
 	onEachAlone(t, func(t *testing.T, e *etcd) {
-		g := e.gateway(t)
+		g := e.apart(t)
 		holder := g.lock("k")
 		waits := g.post(bg, "k?ttl=60")
 		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
