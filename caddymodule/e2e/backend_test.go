@@ -21,18 +21,22 @@ type backend struct {
 }
 
 // backends are those that every test of the lock runs on.
-var backends = []backend{
-	{name: "v3 embedded", open: openV3, first: "2", crowd: 10_000},
-	{name: "v3 on 3.7", start: start37, open: openV3, first: "2", crowd: 1_000},
-	{
+var (
+	backends = []backend{v3embedded, v3on37, v2on35, v2on34}
+
+	v3embedded = backend{name: "v3 embedded", open: openV3, first: "2", crowd: 10_000}
+
+	v3on37 = backend{name: "v3 on 3.7", start: start37, open: openV3, first: "2", crowd: 1_000}
+
+	v2on35 = backend{
 		name: "v2 on 3.5", options: "api v2", start: startV2(etcdtest.V35), open: openV2,
 		first: anyIndex, looksFirst: true, crowd: 1_000, remembers: 1_000,
-	},
-	{
+	}
+	v2on34 = backend{
 		name: "v2 on 3.4", options: "api v2", start: startV2(etcdtest.V34), open: openV2,
 		first: anyIndex, looksFirst: true, crowd: 1_000, remembers: 1_000,
-	},
-}
+	}
+)
 
 // server is what a test can do to an etcd.
 type server interface {

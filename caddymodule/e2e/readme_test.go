@@ -17,8 +17,6 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-
-	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // notRun are the sh blocks that are not run as they stand, with the reason and
@@ -64,19 +62,24 @@ func xcaddyFlags(t *testing.T, block string) {
 }
 
 // Each command of the documents is run, in order, section by section, on a new
-// etcd; what a command prints is what the document says. Configurations are
-// valid. A block of a kind that nothing here runs fails the test.
+// etcd, with the v2 API if the section has a Caddyfile with it; what a command
+// prints is what the document says. Configurations are valid. A block of a kind
+// that nothing here runs fails the test.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	ran := make(map[string]bool)
 	for _, document := range documents {
 		sections := make(map[string][]fence)
+		on := make(map[string]backend)
 		for _, f := range fences(t, document) {
 			switch {
 			case f.output, f.lang == "sh":
 				sections[f.section] = append(sections[f.section], f)
 				ran[strings.TrimSpace(f.text)] = true
 			case f.lang == "caddyfile":
+				if strings.Contains(f.text, "api v2\n") {
+					on[f.section] = v2on35
+				}
 				t.Run(f.String(), func(t *testing.T) { f.caddyfile(t) })
 			case f.lang == "json":
 				t.Run(f.String(), func(t *testing.T) { f.json(t) })
@@ -89,7 +92,11 @@ func TestReadme(t *testing.T) {
 			}
 		}
 		for _, section := range slices.Sorted(maps.Keys(sections)) {
-			t.Run(document+" "+section, func(t *testing.T) { session(t, sections[section]) })
+			b, ok := on[section]
+			if !ok {
+				b = v3on37
+			}
+			t.Run(document+" "+section, func(t *testing.T) { session(t, b, sections[section]) })
 		}
 	}
 	for block := range notRun {
@@ -127,11 +134,11 @@ type reader struct {
 	waits []*running
 }
 
-// session goes through a section.
-func session(t *testing.T, blocks []fence) {
+// session goes through a section, with a gateway on that backend.
+func session(t *testing.T, b backend, blocks []fence) {
 	t.Parallel()
 	r := &reader{t: t, known: make(map[string]string), dir: t.TempDir()}
-	r.g = start(t, onEtcd(etcdtest.Start(t).Endpoint))
+	r.g = b.run(t).gateway(t)
 	r.sh = newShell(t, r.g)
 	if err := os.Symlink(caddy, filepath.Join(r.dir, "caddy")); err != nil {
 		t.Fatal(err)
