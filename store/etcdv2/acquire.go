@@ -38,7 +38,7 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 			continue
 		case errors.Is(err, errAgain):
 			err = fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
-		case errors.Is(err, store.ErrTaken):
+		case errors.Is(err, store.ErrTaken) && (at.owes == nil || s.withdraw(ctx, at.q, *at.owes) == nil):
 			return store.Acquired{}, fmt.Errorf("acquiring: %w", err)
 		}
 		if at.owes != nil {
@@ -46,6 +46,9 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 				err = fmt.Errorf("%w: %v", store.ErrUnknown, err)
 			}
 			got.Entry = withRef(*at.owes, func(r *ref) { r.unknown = true })
+			if s.closed.Load() && got.Entry.Index != 0 {
+				s.waiting.add(place{at.q, got.Entry.Index}, got.Entry) // Close withdraws it
+			}
 		}
 		return got, fmt.Errorf("acquiring: %w", err)
 	}
@@ -72,6 +75,9 @@ func (s *Store) acquire(ctx context.Context, at *attempt) (store.Acquired, error
 		}
 		if at.a.HasValue {
 			if e, first, ok := l.valued(at.a.Value); ok {
+				if at.how != quorum {
+					return store.Acquired{}, errAgain // perhaps that is the past
+				}
 				return s.join(ctx, at, e, first)
 			}
 		}
@@ -128,7 +134,7 @@ func (s *Store) unmake(ctx context.Context, at *attempt, e store.Entry) error {
 }
 
 // place makes the new entry e the holder if it is the first, else one that
-// waits. If another one has its value, it takes e back and joins that: of two
+// waits. If another one has its value, it takes e back, to join that: of two
 // gateways that make one each, the second does (I7).
 func (s *Store) place(ctx context.Context, at *attempt, e store.Entry) (store.Acquired, error) {
 	l, err := s.list(ctx, at.q, freshness(e.Index))
@@ -140,11 +146,11 @@ func (s *Store) place(ctx context.Context, at *attempt, e store.Entry) (store.Ac
 		return store.Acquired{}, errAgain // it has gone, or been joined
 	}
 	if e.HasValue {
-		if other, otherFirst, _ := l.valued(e.Value); other.Index != e.Index {
+		if other, _, _ := l.valued(e.Value); other.Index != e.Index {
 			if err := s.unmake(ctx, at, e); err != nil {
 				return store.Acquired{}, err
 			}
-			return s.join(ctx, at, other, otherFirst)
+			return store.Acquired{}, errAgain
 		}
 	}
 	switch {
@@ -159,7 +165,9 @@ func (s *Store) place(ctx context.Context, at *attempt, e store.Entry) (store.Ac
 	return s.wait(ctx, at, e)
 }
 
-// join makes this gateway a party to e, the entry with the request's value (I7).
+// join makes this gateway a party to e, the entry with the request's value, as the
+// cluster knows it (I7). What a member knew some time ago will not do: who took
+// an entry for waiting that this gateway has told a client of would forget that.
 func (s *Store) join(ctx context.Context, at *attempt, e store.Entry, first bool) (store.Acquired, error) {
 	switch {
 	case e.Held:
@@ -207,13 +215,11 @@ func (s *Store) wait(ctx context.Context, at *attempt, e store.Entry) (store.Acq
 	p := place{at.q, e.Index}
 	s.waiting.add(p, e)
 	at.owes = &e
-	before, err := s.enter(ctx, at.q, e, 0, func(r record) record { return r.waitedBy(s.id) })
-	switch {
-	case err != nil:
-	case refOf(e).fresh || !slices.Contains(before.Waiting, s.id):
+	_, err := s.enter(ctx, at.q, e, 0, func(r record) record { return r.waitedBy(s.id) })
+	if err == nil {
+		// Even where it waits already: so whoever is about to delete it, having seen
+		// nobody in its record, does not.
 		e, err = s.swap(ctx, at.q, e, 0)
-	default:
-		e, err = s.still(ctx, at.q, e)
 	}
 	if errors.Is(err, errAgain) {
 		s.waiting.drop(p)
@@ -222,13 +228,4 @@ func (s *Store) wait(ctx context.Context, at *attempt, e store.Entry) (store.Acq
 		return store.Acquired{}, err
 	}
 	return store.Acquired{Entry: withRef(e, func(r *ref) { r.own = true })}, nil
-}
-
-// still returns e as it is, if it still waits.
-func (s *Store) still(ctx context.Context, q queue, e store.Entry) (store.Entry, error) {
-	now, err := s.one(ctx, q, e.Index, quorum)
-	if errors.Is(err, store.ErrNotFound) || err == nil && now.Held {
-		return e, errAgain
-	}
-	return now, err
 }

@@ -33,6 +33,10 @@ type callers struct {
 	members   []*url.URL
 	turn      atomic.Uint64 // modulo their number: the member to ask
 	free      sync.Pool
+
+	mu       sync.Mutex
+	last     uint64
+	atMember map[uint64]func() // what waits for an answer of the member whose turn it is
 }
 
 // caller makes one call at a time.
@@ -48,7 +52,7 @@ type caller struct {
 }
 
 func newCallers(opts Options) (*callers, error) {
-	c := &callers{transport: &http.Transport{
+	c := &callers{atMember: make(map[uint64]func()), transport: &http.Transport{
 		DialContext: (&net.Dialer{
 			Timeout: 2 * time.Second,
 			// A watch on a connection that is dead would not end.
@@ -128,7 +132,8 @@ func (c *caller) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case err != nil:
 	case resp.Header.Get("X-Etcd-Cluster-Id") == "":
-		c.foreign.Store(true)
+		// What stands between may have handed the request on, and got no answer.
+		c.foreign.Store(resp.StatusCode < http.StatusInternalServerError)
 		err = fmt.Errorf("%s answers %s, and not as the v2 API does", member.Host, resp.Status)
 	case resp.StatusCode >= http.StatusInternalServerError:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
@@ -143,9 +148,36 @@ func (c *caller) RoundTrip(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 	}
 	if c.ctx.Err() == nil || errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
-		c.turn.CompareAndSwap(turn, turn+1)
+		c.passOn(turn)
 	}
 	return nil, err
+}
+
+// passOn makes it the next member's turn, unless it is that already.
+func (c *callers) passOn(turn uint64) {
+	if !c.turn.CompareAndSwap(turn, turn+1) || len(c.members) == 1 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, moved := range c.atMember {
+		moved()
+	}
+}
+
+// whenTurnMoves has moved called whenever it becomes another member's turn, until
+// the function that it returns is called.
+func (c *callers) whenTurnMoves(moved func()) (end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	key := c.last
+	c.atMember[key] = moved
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.atMember, key)
+	}
 }
 
 // CancelRequest is what the library's interface wants; the context does it.

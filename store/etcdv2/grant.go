@@ -36,7 +36,7 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 		if err == nil {
 			tried := refOf(e).tried
 			e = withRef(now, func(r *ref) { r.tried, r.own = tried, true })
-			e, err = s.grant(ctx, q, e, ttl)
+			e, err = s.grant(ctx, q, e, ttl, how)
 		}
 		switch {
 		case err == nil:
@@ -77,8 +77,9 @@ func (s *Store) head(ctx context.Context, q queue, e store.Entry, ahead store.Ah
 	return now, nil
 }
 
-// grant is one round, from what e is known to be: the first.
-func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Duration) (store.Entry, error) {
+// grant is one round, from what e is known to be, by a read of that freshness: the
+// first.
+func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Duration, how freshness) (store.Entry, error) {
 	claimed := true
 	if e.HasValue {
 		before, err := s.enter(ctx, q, e, ttl, func(r record) record { return r.heldBy(s.id) })
@@ -89,6 +90,9 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Dura
 	}
 	want, left := seconds(ttl), refOf(e).ttl
 	if e.Held && claimed && left > want {
+		if how != quorum {
+			return e, errAgain // no write follows that would fail if it is the past
+		}
 		// What is left is told rounded up.
 		e.Left = time.Duration(left-1) * time.Second
 		s.waiting.drop(place{q, e.Index})

@@ -37,7 +37,7 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 
 // pollTime is how long a watch waits for the next event before it makes sure
 // that the member it waits at is a part of its cluster: one that is cut off tells
-// nothing.
+// nothing. When another request has found that, it waits no longer.
 const pollTime = 10 * time.Second
 
 // Watch implements store.Store. It is a long poll. etcd remembers the last 1,000
@@ -77,6 +77,7 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 func (s *Store) poll(ctx context.Context, q queue, after uint64) (store.Event, uint64, error) {
 	wait, cancel := context.WithTimeout(ctx, pollTime)
 	defer cancel()
+	defer s.callers.whenTurnMoves(cancel)()
 	c := s.callers.take(wait)
 	resp, err := c.keys.Watcher(q.entries, &client.WatcherOptions{AfterIndex: after, Recursive: true}).Next(wait)
 	began, waited := c.established.Load(), wait.Err() != nil
@@ -85,7 +86,9 @@ func (s *Store) poll(ctx context.Context, q queue, after uint64) (store.Event, u
 	case code(err) == client.ErrorCodeEventIndexCleared:
 		return store.Event{}, 0, store.ErrCompacted
 	case err != nil && waited && ctx.Err() == nil:
-		_, err := s.get(ctx, q.entries, quorum)
+		look, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		_, err := s.get(look, q.entries, quorum)
 		if isNotFound(err) {
 			err = nil
 		}

@@ -2,6 +2,7 @@ package etcdv2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"sync/atomic"
@@ -22,7 +23,10 @@ const (
 )
 
 // recordPeriod is how often the record of an entry that waits is refreshed.
-const recordPeriod = recordTTL / 3
+const (
+	recordPeriod  = recordTTL / 3
+	refreshAtOnce = 8
+)
 
 type session struct {
 	opening   chan struct{} // a lock: held by whoever opens it
@@ -97,8 +101,7 @@ func (s *Store) sessions(ctx context.Context, how freshness) (map[string]bool, e
 	return living, nil
 }
 
-// keepAlive refreshes the session, and the records of the entries that wait, until
-// ctx ends. It does not give up while etcd is away: entries that nobody has
+// keepAlive refreshes the session until ctx ends. It does not give up while etcd is away: entries that nobody has
 // deleted meanwhile keep their places (I5).
 func (s *Store) keepAlive(ctx context.Context) {
 	for wait := keepalivePeriod; pause(ctx, wait); {
@@ -116,26 +119,42 @@ func (s *Store) keepAlive(ctx context.Context) {
 		case !there:
 			s.logger.Warn("session had expired: some of its waiting requests may queue again")
 		}
-		s.refreshRecords(ctx)
 	}
 }
 
-// refreshRecords refreshes those records for which it is time.
-func (s *Store) refreshRecords(ctx context.Context) {
-	due := s.waiting.due(time.Now().Add(-recordPeriod))
-	s.each(due, 8, func(p place) {
-		attempt, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-		_, err := s.write(attempt, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
-			return keys.Set(ctx, p.queue.partyOf(p.index), "", &client.SetOptions{
-				PrevExist: client.PrevExist, Refresh: true, TTL: recordTTL, NoValueOnSuccess: true,
-			})
+// keepRecords refreshes the records of the entries that wait until ctx ends. It
+// takes as long as it takes for thousands of them, which must not keep the session
+// from being refreshed.
+func (s *Store) keepRecords(ctx context.Context) {
+	for pause(ctx, keepalivePeriod) {
+		s.each(s.waiting.due(time.Now().Add(-recordPeriod)), refreshAtOnce, func(p place) {
+			attempt, cancel := context.WithTimeout(ctx, callTimeout)
+			defer cancel()
+			if s.refreshRecord(attempt, p) == nil {
+				s.waiting.refreshed(p, time.Now())
+			}
 		})
-		if isNotFound(err) { // it has run out while etcd was away, say
-			_, err = s.enter(attempt, p.queue, s.waiting.entry(p), 0, func(r record) record { return r.waitedBy(s.id) })
-		}
-		if err == nil {
-			s.waiting.refreshed(p, time.Now())
-		}
+	}
+}
+
+// refreshRecord refreshes the record of an entry that waits, or finds that it does
+// not wait any more.
+func (s *Store) refreshRecord(ctx context.Context, p place) error {
+	e, err := s.one(ctx, p.queue, p.index, freshness(p.index))
+	if errors.Is(err, store.ErrNotFound) || err == nil && e.Held {
+		s.waiting.drop(p)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.write(ctx, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
+		return keys.Set(ctx, p.queue.partyOf(p.index), "", &client.SetOptions{
+			PrevExist: client.PrevExist, Refresh: true, TTL: recordTTL, NoValueOnSuccess: true,
+		})
 	})
+	if isNotFound(err) { // its time has run out while etcd was away, say
+		_, err = s.enter(ctx, p.queue, e, 0, func(r record) record { return r.waitedBy(s.id) })
+	}
+	return err
 }

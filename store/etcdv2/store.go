@@ -62,9 +62,10 @@ type Store struct {
 	used     used
 	revision atomic.Uint64
 
-	ctx    context.Context // of the store's own work
+	ctx    context.Context // of the store's own work, and of all calls
 	stop   context.CancelFunc
 	work   sync.WaitGroup
+	calls  sync.RWMutex // held, for reading, by every call
 	closed atomic.Bool
 }
 
@@ -94,6 +95,7 @@ func Open(opts Options) (*Store, error) {
 		s.logger = zap.NewNop()
 	}
 	s.work.Go(func() { s.keepAlive(ctx) })
+	s.work.Go(func() { s.keepRecords(ctx) })
 	s.work.Go(func() { s.sweepDead(ctx) })
 	s.work.Go(func() { s.tidy(ctx) })
 	return s, nil
@@ -101,12 +103,14 @@ func Open(opts Options) (*Store, error) {
 
 // begin bounds a call, and ends it when the store is closed.
 func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	s.calls.RLock()
 	if s.closed.Load() {
+		s.calls.RUnlock()
 		return nil, nil, store.ErrClosed
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	unhook := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { unhook(); cancel() }, nil
+	return ctx, func() { unhook(); cancel(); s.calls.RUnlock() }, nil
 }
 
 // seen notes an index of etcd.
@@ -130,14 +134,17 @@ func (s *Store) Close(ctx context.Context) error {
 	if s.closed.Swap(true) {
 		return store.ErrClosed
 	}
+	// What is under way could make what is given up here.
+	s.stop()
+	s.work.Wait()
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	err := s.leaveAll(ctx)
 	if err == nil {
 		end, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		err = s.endSession(end)
 	}
-	s.stop()
-	s.work.Wait()
 	s.callers.close()
 	return err
 }

@@ -28,10 +28,54 @@ type sweeper struct {
 	mu      sync.Mutex
 	watched map[queue]int
 	suspect map[queue]struct{} // to be looked at
+
+	// missing are the entries that wait without a record, and since when that is
+	// known. If etcd was away for as long as records last, their gateways write
+	// them anew.
+	missing map[queue]map[uint64]time.Time
 }
 
 func newSweeper() sweeper {
-	return sweeper{watched: make(map[queue]int), suspect: make(map[queue]struct{})}
+	return sweeper{
+		watched: make(map[queue]int),
+		suspect: make(map[queue]struct{}),
+		missing: make(map[queue]map[uint64]time.Time),
+	}
+}
+
+// suspects has queues looked at soon.
+func (w *sweeper) suspects(queues ...queue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range queues {
+		w.suspect[q] = struct{}{}
+	}
+}
+
+// miss notes which of a queue's entries have no record, and returns those that
+// have had none for as long as a session lasts.
+func (w *sweeper) miss(q queue, indices []uint64, now time.Time) (long []uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.missing[q]
+	delete(w.missing, q)
+	for _, index := range indices {
+		since, known := before[index]
+		if !known {
+			since = now
+		}
+		if now.Sub(since) >= sessionTTL {
+			long = append(long, index)
+		}
+		if w.missing[q] == nil {
+			w.missing[q] = make(map[uint64]time.Time)
+		}
+		w.missing[q][index] = since
+	}
+	if len(long) < len(indices) {
+		w.suspect[q] = struct{}{}
+	}
+	return long
 }
 
 // watch says that a queue is watched, until the function that it returns is
@@ -53,9 +97,7 @@ func (w *sweeper) watch(q queue) (end func()) {
 func (s *Store) lookForDead(q queue, l listing) {
 	for _, e := range l.entries {
 		if !e.Held && !refOf(e).fresh && !s.waiting.has(place{q, e.Index}) {
-			s.sweeper.mu.Lock()
-			defer s.sweeper.mu.Unlock()
-			s.sweeper.suspect[q] = struct{}{}
+			s.sweeper.suspects(q)
 			return
 		}
 	}
@@ -103,9 +145,7 @@ func (s *Store) sweepDead(ctx context.Context) {
 		for _, q := range s.sweeper.take(died) {
 			if err := s.sweep(ctx, q); err != nil && ctx.Err() == nil {
 				s.logger.Debug("looking for entries of dead gateways", zap.String("queue", q.entries), zap.Error(err))
-				s.sweeper.mu.Lock()
-				s.sweeper.suspect[q] = struct{}{}
-				s.sweeper.mu.Unlock()
+				s.sweeper.suspects(q)
 			}
 		}
 	}
@@ -115,30 +155,41 @@ func (s *Store) sweepDead(ctx context.Context) {
 func (s *Store) sweep(ctx context.Context, q queue) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	l, err := s.list(ctx, q, anytime)
+	// Not before what has made this store look.
+	since := freshness(s.Revision())
+	l, err := s.list(ctx, q, since)
 	if err != nil {
 		return err
 	}
-	records, err := s.records(ctx, q)
+	records, err := s.records(ctx, q, since)
 	if err != nil {
 		return err
 	}
 	var suspects []place
-	for _, how := range []freshness{anytime, quorum} { // what is read at any time may be the past
+	var missing []uint64
+	for _, how := range []freshness{since, quorum} {
 		living, err := s.sessions(ctx, how)
 		if err != nil {
 			return err
 		}
 		living[s.id] = true
-		suspects = nil
+		suspects, missing = nil, nil
 		for _, e := range l.entries {
-			if !e.Held && !refOf(e).fresh && !records[e.Index].livesBy(living) {
+			r, ok := records[e.Index]
+			switch {
+			case e.Held, refOf(e).fresh, r.livesBy(living):
+			case !ok:
+				missing = append(missing, e.Index)
+			default:
 				suspects = append(suspects, place{q, e.Index})
 			}
 		}
-		if len(suspects) == 0 {
-			return nil
+		if len(suspects)+len(missing) == 0 {
+			break
 		}
+	}
+	for _, index := range s.sweeper.miss(q, missing, time.Now()) {
+		suspects = append(suspects, place{q, index})
 	}
 	var mu sync.Mutex
 	var failed error
@@ -179,14 +230,16 @@ func (s *Store) bury(ctx context.Context, p place, dead record) error {
 	return s.remove(ctx, p.queue, e)
 }
 
-// livesBy says whether one of the gateways that wait has a session.
+// livesBy says whether one of the parties of an entry that waits has a session.
+// (It may have a claim already: then it is just being granted.)
 func (r record) livesBy(living map[string]bool) bool {
-	return slices.ContainsFunc(r.Waiting, func(id string) bool { return living[id] })
+	lives := func(id string) bool { return living[id] }
+	return slices.ContainsFunc(r.Waiting, lives) || slices.ContainsFunc(r.Claims, lives)
 }
 
 // records are those of a whole queue.
-func (s *Store) records(ctx context.Context, q queue) (map[uint64]record, error) {
-	resp, err := s.get(ctx, q.parties, anytime)
+func (s *Store) records(ctx context.Context, q queue, how freshness) (map[uint64]record, error) {
+	resp, err := s.get(ctx, q.parties, how)
 	if isNotFound(err) {
 		return nil, nil
 	}

@@ -94,6 +94,9 @@ func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 		return err
 	}
 	mine := r.has(s.id) || refOf(e).own && (!e.HasValue || refOf(e).fresh)
+	if v == 0 && !e.Held && !refOf(e).fresh {
+		mine = true // its record has run out: whoever waited for it is gone, or asks to go
+	}
 	rest := r.leftBy(s.id)
 	switch {
 	case mine && len(rest.Claims) == 0:
@@ -102,13 +105,25 @@ func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 			return err
 		}
 		if len(alive) == 0 {
-			return s.remove(ctx, q, e)
+			return s.removeFor(ctx, q, e, rest, v)
 		}
 	case !mine && !refOf(e).unknown:
 		return nil
 	}
 	// A write of this record whose answer was lost fails from now on.
 	return s.record(ctx, q, e.Index, rest, v, 0)
+}
+
+// removeFor deletes e, for which nobody waits but gateways without a session: they
+// are taken out of its record first, by which they can see why it went.
+func (s *Store) removeFor(ctx context.Context, q queue, e store.Entry, dead record, v version) error {
+	if len(dead.Waiting) > 0 {
+		// This gateway stays, so that it can try again.
+		if err := s.record(ctx, q, e.Index, record{Waiting: []string{s.id}}, v, 0); err != nil {
+			return err
+		}
+	}
+	return s.remove(ctx, q, e)
 }
 
 // alive returns those gateways that have a session.
