@@ -1,28 +1,15 @@
 package etcdtest
 
-import (
-	"net"
-	"sync"
-	"testing"
-)
+import "testing"
 
-// given are the addresses that FreeAddress has returned: two servers could both
-// listen on one.
-var given sync.Map
-
-// FreeAddress is a loopback address that nothing listens on now, and that no other
-// test of this process gets.
+// FreeAddress is a loopback address for a server that the test starts, as often as
+// it likes. Until the test ends, the system gives it to nobody else.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		_ = l.Close()
-		if _, taken := given.LoadOrStore(address, true); !taken {
-			return address
-		}
+	address, release, err := reserve()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(release)
+	return address
 }

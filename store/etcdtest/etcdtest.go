@@ -27,11 +27,13 @@ type Server struct {
 // Start starts an etcd and stops it when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	any := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
-	s := &Server{dir: t.TempDir(), client: any, peer: any}
-	s.start(t)
-	s.client.Host = s.etcd.Clients[0].Addr().String()
+	s := &Server{
+		dir:    t.TempDir(),
+		client: url.URL{Scheme: "http", Host: FreeAddress(t)},
+		peer:   url.URL{Scheme: "http", Host: "127.0.0.1:0"}, // it is the only member
+	}
 	s.Endpoint = s.client.String()
+	s.start(t)
 	t.Cleanup(s.Stop)
 	return s
 }

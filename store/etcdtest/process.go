@@ -1,9 +1,7 @@
 package etcdtest
 
 import (
-	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -58,45 +56,31 @@ func StartV2(t testing.TB, version Version, options ...Option) *Process {
 	for _, option := range options {
 		option(p)
 	}
-	t.Cleanup(p.end)
-	p.start(t, func() {
-		p.Endpoint = "http://" + FreeAddress(t)
-		if p.tls != nil {
-			p.Endpoint = "https" + p.Endpoint[len("http"):]
-		}
-	})
+	p.Endpoint = "http://" + FreeAddress(t)
+	if p.tls != nil {
+		p.Endpoint = "https" + p.Endpoint[len("http"):]
+	}
+	t.Cleanup(p.end) // before the address is free
+	p.start(t)
 	return p
 }
 
-// start runs the etcd and waits until it serves. If something else has its port, it
-// tries again, with what address then says.
-func (p *Process) start(t testing.TB, address func()) {
+// start runs the etcd and waits until it serves.
+func (p *Process) start(t testing.TB) {
 	t.Helper()
+	p.run(t)
 	deadline := time.Now().Add(time.Minute)
 	for {
-		address()
-		said := len(p.log())
-		p.run(t)
-		err := p.await(deadline)
+		err := p.serves()
 		if err == nil {
 			return
 		}
-		p.Stop()
-		if taken := bytes.Contains(p.log()[said:], []byte("address already in use")); !taken || time.Now().After(deadline) {
-			t.Fatalf("starting etcd %s: %v", p.version, err)
-		}
-	}
-}
-
-func (p *Process) await(deadline time.Time) error {
-	for {
-		err := p.serves()
-		if err == nil || time.Now().After(deadline) {
-			return err
+		if time.Now().After(deadline) {
+			t.Fatalf("etcd %s does not serve: %v", p.version, err)
 		}
 		select {
 		case <-p.ended:
-			return errors.New("it has ended")
+			t.Fatalf("etcd %s does not start", p.version)
 		case <-time.After(20 * time.Millisecond): // between two looks
 		}
 	}
@@ -166,7 +150,7 @@ func (p *Process) Stop() {
 // Restart starts a stopped etcd again, on the same data and port.
 func (p *Process) Restart(t testing.TB) {
 	t.Helper()
-	p.start(t, func() {})
+	p.start(t)
 }
 
 // end stops the etcd at the test's end.
