@@ -13,8 +13,8 @@ import (
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 )
 
 const space = "lock"

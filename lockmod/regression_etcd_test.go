@@ -11,8 +11,8 @@ import (
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
-	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 )
 
 // Two gateways ask for the same values at once, and then one of them is cut off: the other one's

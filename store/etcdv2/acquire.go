@@ -30,28 +30,33 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 	s.used.note(at.q)
 	for {
 		got, err := s.acquire(ctx, &at)
-		switch {
-		case err == nil:
-			return got, nil
-		case errors.Is(err, errAgain) && ctx.Err() == nil:
+		if errors.Is(err, errAgain) && ctx.Err() == nil {
 			at.how = quorum
 			continue
-		case errors.Is(err, errAgain):
-			err = fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
-		case errors.Is(err, store.ErrTaken) && (at.owes == nil || s.withdraw(ctx, at.q, *at.owes) == nil):
-			return store.Acquired{}, fmt.Errorf("acquiring: %w", err)
 		}
-		if at.owes != nil {
-			if !errors.Is(err, store.ErrUnknown) {
-				err = fmt.Errorf("%w: %v", store.ErrUnknown, err)
-			}
-			got.Entry = withRef(*at.owes, func(r *ref) { r.unknown = true })
-			if s.closed.Load() && got.Entry.Index != 0 {
-				s.waiting.add(place{at.q, got.Entry.Index}, got.Entry) // Close withdraws it
-			}
+		if err != nil {
+			return s.failed(ctx, &at, err)
 		}
-		return got, fmt.Errorf("acquiring: %w", err)
+		return got, nil
 	}
+}
+
+// failed is the end of an Acquire that has failed: it says what is left to undo.
+func (s *Store) failed(ctx context.Context, at *attempt, err error) (store.Acquired, error) {
+	if errors.Is(err, errAgain) {
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	}
+	var got store.Acquired
+	if at.owes != nil && !(errors.Is(err, store.ErrTaken) && s.withdraw(ctx, at.q, *at.owes) == nil) {
+		if !errors.Is(err, store.ErrUnknown) {
+			err = fmt.Errorf("%w: %v", store.ErrUnknown, err)
+		}
+		got.Entry = withRef(*at.owes, func(r *ref) { r.unknown = true })
+		if s.closed.Load() && got.Entry.Index != 0 {
+			s.waiting.add(place{at.q, got.Entry.Index}, got.Entry) // Close withdraws it
+		}
+	}
+	return got, fmt.Errorf("acquiring: %w", err)
 }
 
 // attempt is one call of Acquire.
