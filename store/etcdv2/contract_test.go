@@ -174,6 +174,9 @@ func (l *loss) next(how storetest.Loss, nth int) func() {
 	}
 }
 
+// CloseIdleConnections is what http.Client looks for.
+func (l *loss) CloseIdleConnections() { (&http.Client{Transport: l.through}).CloseIdleConnections() }
+
 var errLost = errors.New("the connection was lost")
 
 func (l *loss) RoundTrip(req *http.Request) (*http.Response, error) {
