@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	client "go.etcd.io/etcd/client/v2"
 
@@ -23,7 +24,7 @@ func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (st
 		return store.Acquired{}, err
 	}
 	defer cancel()
-	at := attempt{q: s.queue(key), a: a, how: anytime}
+	at := attempt{q: s.queue(key), a: a, how: anytime, deadline: time.Now().Add(callTimeout)}
 	if !a.Wait {
 		at.how = quorum // what is found may be all that is done
 	}
@@ -65,6 +66,8 @@ type attempt struct {
 	a   store.Acquire
 	how freshness // of the first look
 
+	deadline time.Time // of the call, whatever becomes of its ctx
+
 	// owes is the entry that this call has made, or has made the gateway a party
 	// to, or may have.
 	owes *store.Entry
@@ -104,12 +107,12 @@ func (s *Store) acquire(ctx context.Context, at *attempt) (store.Acquired, error
 // make makes a new entry.
 func (s *Store) make(ctx context.Context, at *attempt) (store.Entry, error) {
 	e := store.Entry{Name: unnamed, Value: at.a.Value, HasValue: at.a.HasValue}
-	// Its answer is waited for even if ctx ends: it tells the entry's name.
-	answer, cancel := context.WithTimeout(s.ctx, callTimeout)
-	defer cancel()
 	if ctx.Err() != nil {
 		return store.Entry{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
 	}
+	// Its answer is waited for even if ctx ends: it tells the entry's name.
+	answer, cancel := context.WithDeadline(s.ctx, at.deadline)
+	defer cancel()
 	resp, err := s.write(answer, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
 		return keys.CreateInOrder(ctx, at.q.entries, storedValue(e.Value, e.HasValue), &client.CreateInOrderOptions{TTL: newTTL})
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	client "go.etcd.io/etcd/client/v2"
+	"go.uber.org/goleak"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
@@ -63,8 +64,14 @@ func eventually(t *testing.T, within time.Duration, check func() error) {
 
 // A queue is its directory, in order, and each key's value is what was given.
 func TestKeysAreReadable(t *testing.T) {
+	for _, version := range []etcdtest.Version{etcdtest.V35, etcdtest.V34} {
+		t.Run(string(version), func(t *testing.T) { keysAreReadable(t, version) })
+	}
+}
+
+func keysAreReadable(t *testing.T, version etcdtest.Version) {
 	t.Parallel()
-	server := etcdtest.StartV2(t, etcdtest.V35)
+	server := etcdtest.StartV2(t, version)
 	g := open(t, server.Endpoint, "/_etcd/mod")
 	key := store.Key{Space: "lock", Name: "a b/ü%"}
 	given := []string{"", "bar", "%41/b c ☃", "-", "\x00", "\n"}
@@ -90,8 +97,7 @@ func TestKeysAreReadable(t *testing.T) {
 	}
 }
 
-// The cost table of the design: what uncontended requests, renewals and waiting
-// cost in commits.
+// What requests and waiting cost in commits, as the README says.
 func TestCommits(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartV2(t, etcdtest.V35)
@@ -275,6 +281,10 @@ func TestTidy(t *testing.T) {
 	if _, err := keys.Delete(t.Context(), q.partyOf(waits.Index), nil); err != nil { // as its TTL will
 		t.Fatal(err)
 	}
+	g.used.since(later) // as if another gateway had used it, and had been stopped
+	if err := g.find(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	g.tidyUnusedSince(t.Context(), later)
 	for _, dir := range []string{q.entries, q.parties} {
 		if _, err := keys.Get(t.Context(), dir, nil); !client.IsKeyNotFound(err) {
@@ -291,4 +301,47 @@ func mustParse(t *testing.T, text string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// A key that somebody has made in order by hand holds up the queue for no longer
+// than an entry whose gateway has died.
+func TestKeyMadeByHand_I5(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartV2(t, etcdtest.V35)
+	g := open(t, server.Endpoint, "/test")
+	if _, err := keysOf(t, server.Endpoint).CreateInOrder(t.Context(), g.queue(lockKey).entries, "by hand", nil); err != nil {
+		t.Fatal(err)
+	}
+	waits := g.acquire(t, anonymous)
+	eventually(t, sessionTTL+5*time.Second, func() error {
+		if _, err := g.List(t.Context(), lockKey, 0); err != nil { // as somebody does who looks
+			return err
+		}
+		_, err := g.Grant(t.Context(), lockKey, waits, store.Ahead{}, time.Minute)
+		return err
+	})
+}
+
+// A store that is closed leaves no goroutine behind.
+func TestGoroutinesEnd(t *testing.T) {
+	server := etcdtest.StartV2(t, etcdtest.V35)
+	before := goleak.IgnoreCurrent()
+	s, err := Open(Options{Endpoints: []string{server.Endpoint}, Prefix: "/test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.Acquire(t.Context(), lockKey, anonymous); err != nil {
+			t.Fatal(err)
+		}
+	}
+	watched := make(chan error, 1)
+	go func() { watched <- s.Watch(t.Context(), lockKey, s.Revision(), func(uint64, []store.Event) {}) }()
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-watched; !errors.Is(err, store.ErrClosed) {
+		t.Errorf("the watch ended with %v, want ErrClosed", err)
+	}
+	goleak.VerifyNone(t, before)
 }

@@ -17,8 +17,8 @@ import (
 //   - new: never changed since it was made. It has a TTL of newTTL, in which its
 //     maker has to make it one of the others, so that a request whose answer was
 //     lost leaves nothing behind (I10).
-//   - waiting: changed, and without a TTL. It stays for as long as one of the
-//     gateways that wait for it has a session.
+//   - waiting: without a TTL. It stays for as long as one of the gateways that
+//     wait for it has a session.
 //   - held: changed, and with a TTL, which is the holder's.
 //
 // So an entry is granted by one compare-and-swap, and nobody can see one half of
@@ -44,7 +44,7 @@ func decode(n *client.Node) (store.Entry, bool) {
 	if !ok || n.Dir {
 		return store.Entry{}, false
 	}
-	fresh := n.ModifiedIndex == n.CreatedIndex
+	fresh := n.ModifiedIndex == n.CreatedIndex && n.Expiration != nil
 	e := store.Entry{Name: entryName(index), Index: index, Held: !fresh && n.Expiration != nil}
 	e.Value, e.HasValue = givenValue(n.Value)
 	e.Ref = &ref{modified: n.ModifiedIndex, fresh: fresh, ttl: n.TTL}

@@ -52,13 +52,19 @@ func (w *sweeper) suspects(queues ...queue) {
 	}
 }
 
-// miss notes which of a queue's entries have no record, and returns those that
-// have had none for as long as a session lasts.
-func (w *sweeper) miss(q queue, indices []uint64, now time.Time) (long []uint64) {
+// missingLong notes which of a queue's entries have no record, and returns those
+// that have had none for as long as a session lasts. The queue is looked at again
+// until there are none.
+func (w *sweeper) missingLong(q queue, indices []uint64, now time.Time) (long []uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := w.missing[q]
 	delete(w.missing, q)
+	if len(indices) == 0 {
+		return nil
+	}
+	w.suspect[q] = struct{}{}
+	w.missing[q] = make(map[uint64]time.Time)
 	for _, index := range indices {
 		since, known := before[index]
 		if !known {
@@ -67,13 +73,7 @@ func (w *sweeper) miss(q queue, indices []uint64, now time.Time) (long []uint64)
 		if now.Sub(since) >= sessionTTL {
 			long = append(long, index)
 		}
-		if w.missing[q] == nil {
-			w.missing[q] = make(map[uint64]time.Time)
-		}
 		w.missing[q][index] = since
-	}
-	if len(long) < len(indices) {
-		w.suspect[q] = struct{}{}
 	}
 	return long
 }
@@ -188,7 +188,7 @@ func (s *Store) sweep(ctx context.Context, q queue) error {
 			break
 		}
 	}
-	for _, index := range s.sweeper.miss(q, missing, time.Now()) {
+	for _, index := range s.sweeper.missingLong(q, missing, time.Now()) {
 		suspects = append(suspects, place{q, index})
 	}
 	var mu sync.Mutex

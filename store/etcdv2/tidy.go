@@ -2,6 +2,8 @@ package etcdv2
 
 import (
 	"context"
+	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -9,12 +11,14 @@ import (
 )
 
 // etcd keeps a directory whose last key has gone, and it keeps all of them in
-// memory. So the directories of queues that this gateway has used are deleted,
-// if they are empty, some time after the last use.
+// memory. So the directories of queues are deleted when they are empty, some time
+// after this gateway has used them, and now and then those that others have left
+// behind: a gateway that stops does not wait for that time.
 
 const (
 	tidyPeriod = 10 * time.Second
 	tidyAfter  = recordTTL + time.Minute // when the records have gone too
+	findPeriod = time.Hour
 )
 
 // used are the queues that have been used lately.
@@ -29,7 +33,13 @@ type use struct {
 }
 
 // note says that a queue is being used.
-func (u *used) note(q queue) *use {
+func (u *used) note(q queue) { u.again(q, new(use)) }
+
+// withParties says that a queue is being used, and has records.
+func (u *used) withParties(q queue) { u.again(q, &use{parties: true}) }
+
+// again says that a queue is being used, as it has been before.
+func (u *used) again(q queue, before *use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	here := u.queues[q]
@@ -38,14 +48,16 @@ func (u *used) note(q queue) *use {
 		u.queues[q] = here
 	}
 	here.last = time.Now()
-	return here
+	here.parties = here.parties || before.parties
 }
 
-func (u *used) withParties(q queue) {
-	here := u.note(q)
+// find says that there is such a queue.
+func (u *used) find(q queue) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	here.parties = true
+	if here := u.queues[q]; here == nil {
+		u.queues[q] = &use{last: time.Now(), parties: true}
+	}
 }
 
 // since returns the queues that have not been used since then, and forgets them.
@@ -64,22 +76,65 @@ func (u *used) since(then time.Time) map[queue]*use {
 
 // tidy deletes empty directories until ctx ends.
 func (s *Store) tidy(ctx context.Context) {
+	var found time.Time
 	for pause(ctx, tidyPeriod) {
+		if time.Since(found) > findPeriod && s.find(ctx) == nil {
+			found = time.Now()
+		}
 		s.tidyUnusedSince(ctx, time.Now().Add(-tidyAfter))
 	}
 }
 
+// find has all queues that are in etcd looked at, if they are not used meanwhile.
+func (s *Store) find(ctx context.Context) error {
+	for _, root := range []string{s.prefix, s.prefix + "/" + partiesSpace} {
+		spaces, err := s.children(ctx, root)
+		if err != nil {
+			return err
+		}
+		for _, space := range spaces {
+			if name := path.Base(space); name == partiesSpace || name == gatewaySpace {
+				continue
+			}
+			queues, err := s.children(ctx, space)
+			if err != nil {
+				return err
+			}
+			for _, q := range queues {
+				below := strings.TrimPrefix(q, root)
+				s.used.find(queue{entries: s.prefix + below, parties: s.prefix + "/" + partiesSpace + below})
+			}
+		}
+	}
+	return nil
+}
+
+// children are the keys in a directory.
+func (s *Store) children(ctx context.Context, dir string) ([]string, error) {
+	attempt, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	resp, err := s.get(attempt, dir, anytime)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var children []string
+	for _, n := range resp.Node.Nodes {
+		children = append(children, n.Key)
+	}
+	return children, nil
+}
+
 func (s *Store) tidyUnusedSince(ctx context.Context, then time.Time) {
 	for q, here := range s.used.since(then) {
-		empty := s.removeEmpty(ctx, q.entries)
+		gone := s.removeEmpty(ctx, q.entries)
 		if here.parties {
-			empty = s.removeEmpty(ctx, q.parties) && empty
+			gone = s.removeEmpty(ctx, q.parties) && gone
 		}
-		if !empty && ctx.Err() == nil { // something is still held there, or etcd is away
-			again := s.used.note(q)
-			s.used.mu.Lock()
-			again.parties = again.parties || here.parties
-			s.used.mu.Unlock()
+		if !gone && ctx.Err() == nil { // something is still held there, or etcd is away
+			s.used.again(q, here)
 		}
 	}
 }
@@ -87,6 +142,10 @@ func (s *Store) tidyUnusedSince(ctx context.Context, then time.Time) {
 // removeEmpty deletes a directory that is empty, and says whether there is none
 // any more.
 func (s *Store) removeEmpty(ctx context.Context, dir string) bool {
+	// To see that it is not costs no write.
+	if keys, err := s.children(ctx, dir); err != nil || len(keys) > 0 {
+		return false
+	}
 	attempt, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := s.write(attempt, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
