@@ -35,9 +35,10 @@ func TestWrongAPI(t *testing.T) {
 		noV3      = ", which has no v3 API: set `api v2`" + in
 		noV2      = ", which has no v2 API any more: set `api v3`" + in
 		offV2     = ", and its v2 API is switched off: start etcd with `--enable-v2=true`, or set `api v3`" + in
-		tooOld    = ", and the gateway needs 2.3 or later"
+		tooOld    = ", and the gateway needs 2.3.6 or later"
 		version20 = `{"releaseVersion":"2.0.3","internalVersion":"2"}`
 		version22 = `{"etcdserver":"2.2.5","etcdcluster":"2.2.0"}`
+		early23   = `{"etcdserver":"2.3.5","etcdcluster":"2.3.0"}`
 		version23 = `{"etcdserver":"2.3.8","etcdcluster":"2.3.0"}`
 	)
 	for _, c := range []struct {
@@ -50,6 +51,7 @@ func TestWrongAPI(t *testing.T) {
 		{"v3", old(version22), "2.2.5", tooOld},
 		{"v2", old(version22), "2.2.5", tooOld},
 		{"v2", old(version20), "2.0", tooOld},
+		{"v2", old(early23), "2.3.5", tooOld},
 		{"v2", today, "3.7.", noV2},
 		{"v2", off(etcdtest.V35), "3.5.", offV2},
 		{"v2", off(etcdtest.V34), "3.4.", offV2},

@@ -42,7 +42,7 @@ type App struct {
 	Endpoints []string `json:"endpoints,omitempty"`
 
 	// Which of etcd's APIs the gateway keeps its locks with: `v3`, or `v2` for
-	// etcd 2.3, and for 3.0 to 3.5 where its v2 API is in use. It is never
+	// etcd 2.3.6 and later, and for 3.0 to 3.5 where its v2 API is in use. It is never
 	// guessed, because two gateways that chose differently would each grant the
 	// same lock. At start, an etcd that answers and does not have the API is an
 	// error. The embedded etcd has `v3` only. Default: `v3`.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	clientv2 "go.etcd.io/etcd/client/v2"
@@ -70,22 +71,24 @@ func (c *connection) askAgain() {
 
 // member is one of etcd's members that has told its version.
 type member struct {
-	endpoint     string
-	version      string
-	major, minor int
-	client       clientv2.Client
+	endpoint string
+	version  string
+	numbers  [3]int // of the version
+	client   clientv2.Client
 }
 
-func (m member) before(major, minor int) bool {
-	return m.major < major || m.major == major && m.minor < minor
-}
+func (m member) before(numbers ...int) bool { return slices.Compare(m.numbers[:], numbers) < 0 }
+
+// oldest is the first version whose watches miss nothing where keys are refreshed.
+var oldest = []int{2, 3, 6}
 
 func (m member) unfit(because string) error {
 	return fmt.Errorf("etcd at %s is %s, %s", m.endpoint, m.version, because)
 }
 
 // check says whether an etcd answers, and if so, whether it can keep the locks.
-// All endpoints are asked at once, and the first that answers counts.
+// All endpoints are asked at once, and the first that answers counts: a cluster
+// whose members differ in that is not found out here.
 func (s settings) check(ctx context.Context) (answered bool, err error) {
 	tls, err := s.tls()
 	if err != nil {
@@ -116,8 +119,8 @@ func (s settings) check(ctx context.Context) (answered bool, err error) {
 		case a.err != nil:
 			errs = append(errs, fmt.Errorf("asking %s: %w", a.endpoint, a.err))
 			continue
-		case a.before(2, 3):
-			err = a.unfit("and the gateway needs 2.3 or later")
+		case a.before(oldest...):
+			err = a.unfit("and the gateway needs 2.3.6 or later")
 		case !a.has:
 			err = a.unfit(apis[s.API].without(a.member))
 		}
@@ -142,6 +145,8 @@ func (m *member) ask(ctx context.Context, s settings, transport *http.Transport)
 		return err
 	}
 	m.version = cmp.Or(versions.Server, "2.0") // it calls it something else
-	_, err = fmt.Sscanf(m.version, "%d.%d", &m.major, &m.minor)
+	if _, err = fmt.Sscanf(m.version, "%d.%d", &m.numbers[0], &m.numbers[1]); err == nil {
+		_, _ = fmt.Sscanf(m.version, "%d.%d.%d", &m.numbers[0], &m.numbers[1], &m.numbers[2]) // 2.0 has no third
+	}
 	return err
 }

@@ -3,9 +3,9 @@
 // A lock is a queue of entries in etcd. An entry is one key; its index is the
 // revision (or index) at which etcd made that key, so the order is etcd's. The
 // entry with the least index is the head; a head that is marked as held is the
-// lock's holder. Nothing here is remembered by a gateway for safety: every
-// method that changes an entry does so in one conditional write that etcd
-// checks, so that any number of gateways may work on one lock at once.
+// lock's holder. Nothing here is remembered by a gateway for safety: what makes an
+// entry the holder, or takes that away, is one conditional write that etcd checks,
+// so that any number of gateways may work on one lock at once.
 //
 // The comments in this file are the contract. The suite in store/storetest
 // checks it against every driver.
@@ -172,8 +172,7 @@ type Ahead struct {
 // ErrUnavailable where nothing was written, else with ErrUnknown. Where ctx ends
 // first, the same two are returned.
 type Store interface {
-	// Acquire takes the lock if nobody holds or waits for it, in one write.
-	// Otherwise:
+	// Acquire takes the lock if nobody holds or waits for it. Otherwise:
 	//
 	//   - if an entry with the value holds the lock, its TTL is renewed to
 	//     a.TTL, this gateway becomes a party, and the entry is returned Held;
