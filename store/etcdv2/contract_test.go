@@ -44,6 +44,7 @@ func TestContract(t *testing.T) {
 				gateways := map[store.Store]*testGateway{}
 				return storetest.Harness{
 					SessionTTL:  sessionTTL + 3*time.Second, // and what etcd's expiry takes, and sweeping
+					HoldEvents:  2,
 					LateEntries: newTTL + time.Second,
 					Open: func(t *testing.T) store.Store {
 						g := open(t, server.Endpoint, prefix)

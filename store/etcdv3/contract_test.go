@@ -48,6 +48,7 @@ func TestContract(t *testing.T) {
 		gateways := map[store.Store]*testGateway{}
 		return storetest.Harness{
 			Handover:   true,
+			ExactTTL:   true,
 			SessionTTL: sessionTTL*time.Second + 3*time.Second, // and what etcd's expiry takes
 			Open: func(t *testing.T) store.Store {
 				g := openThrough(t, server, prefix)

@@ -29,6 +29,7 @@ func TestContract(t *testing.T) {
 		return storetest.Harness{
 			Open:         func(*testing.T) store.Store { return cluster.Open(WithSessionTTL(sessionTTL)) },
 			Handover:     true,
+			ExactTTL:     true,
 			SessionTTL:   sessionTTL,
 			Expire:       func(_ *testing.T, s store.Store) { s.(*Store).Expire() },
 			Kill:         func(_ *testing.T, s store.Store) { s.(*Store).Kill() },

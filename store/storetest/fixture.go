@@ -29,6 +29,9 @@ func newFixture(t *testing.T, h Harness) *fixture {
 	if h.SessionTTL == 0 {
 		h.SessionTTL = 15 * time.Second
 	}
+	if h.HoldEvents == 0 {
+		h.HoldEvents = 1
+	}
 	return &fixture{T: t, Harness: h, key: store.Key{Space: "lock", Name: "key"}}
 }
 
@@ -206,6 +209,14 @@ func (g gateway) has(e store.Entry) bool {
 		}
 	}
 	return false
+}
+
+// wantTTL checks what a listed entry says of its TTL.
+func (f *fixture) wantTTL(listed store.Entry, ttl, since time.Duration) {
+	f.Helper()
+	if !listed.Held || listed.Left < ttl-since-coarse || listed.Left > ttl || f.ExactTTL && listed.TTL != ttl {
+		f.Fatalf("held for %v since %v, listed %s", ttl, since, describe(listed))
+	}
 }
 
 func held(e store.Entry) store.Entry    { e.Held = true; return e }

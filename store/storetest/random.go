@@ -142,7 +142,7 @@ func watchesAndListingsAgree(f *fixture) {
 	}
 
 	made := checkHistory(f, start, first)
-	if got := replay(start.Entries, first); !reflect.DeepEqual(plain(got), plain(final.Entries)) {
+	if got := replay(start.Entries, first); !reflect.DeepEqual(f.plain(got), f.plain(final.Entries)) {
 		f.Fatalf("the changes lead to\n%sbut listed is\n%s", describeAll(got), describeAll(final.Entries))
 	}
 	for i, p := range players {
@@ -156,7 +156,7 @@ func watchesAndListingsAgree(f *fixture) {
 			for n < len(first) && first[n].revision <= l.Revision {
 				n++
 			}
-			if got := replay(start.Entries, first[:n]); !reflect.DeepEqual(plain(got), plain(l.Entries)) {
+			if got := replay(start.Entries, first[:n]); !reflect.DeepEqual(f.plain(got), f.plain(l.Entries)) {
 				f.Fatalf("up to revision %d the changes lead to\n%sbut listed was\n%s", l.Revision, describeAll(got), describeAll(l.Entries))
 			}
 		}
@@ -174,7 +174,7 @@ func wantSame(f *fixture, a, b []batch) {
 		for j := 0; same && j < len(a[i].events); j++ {
 			x, y := a[i].events[j], b[i].events[j]
 			same = x.Deleted == y.Deleted && x.Entry.Name == y.Entry.Name &&
-				(x.Deleted || reflect.DeepEqual(plain([]store.Entry{x.Entry}), plain([]store.Entry{y.Entry})))
+				(x.Deleted || reflect.DeepEqual(f.plain([]store.Entry{x.Entry}), f.plain([]store.Entry{y.Entry})))
 		}
 		if !same {
 			f.Fatalf("one watch saw %+v, another %+v", a[i], b[i])

@@ -27,10 +27,7 @@ func (g gateway) renew(t store.Target, ttl time.Duration) store.Entry {
 	if t.Index != 0 && e.Index != t.Index || t.Index == 0 && e.Value != t.Value {
 		g.f.Fatalf("Renew of %+v returned %s", t, describe(e))
 	}
-	listed := g.find(e)
-	if !listed.Held || listed.Left < ttl-time.Since(start)-coarse || listed.Left > ttl {
-		g.f.Fatalf("renewed for %v, listed %s", ttl, describe(listed))
-	}
+	g.f.wantTTL(g.find(e), ttl, time.Since(start))
 	return e
 }
 

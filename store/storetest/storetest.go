@@ -30,6 +30,13 @@ type Harness struct {
 	// default is 15 s.
 	SessionTTL time.Duration
 
+	// HoldEvents is how many events a watch sees of an Acquire that takes a free
+	// lock. The default is 1.
+	HoldEvents int
+
+	// ExactTTL says that List and Watch tell the TTL as it was last set.
+	ExactTTL bool
+
 	// LateEntries is for how long an entry stays that a request makes after it has
 	// been withdrawn, where the driver can't keep it from being made.
 	LateEntries time.Duration
