@@ -30,7 +30,7 @@ test-tools:
 		{ apt-get update && apt-get install -y --no-install-recommends $$missing; } || \
 		{ echo "make test: the tests need$$missing, and apt-get could not install it: install it by hand" >&2; exit 1; }; \
 	}
-	@echo "make test: building etcd 3.5"; go build -C store/etcdtest/etcd35 -o ../../../.tools/etcd-3.5 .
+	@echo "make test: building etcd 3.5"; GOWORK=off go build -C store/etcdtest/etcd35 -o ../../../.tools/etcd-3.5 .
 	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
 		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
 
