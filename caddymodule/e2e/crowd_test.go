@@ -16,7 +16,7 @@ func TestManyWaiters_I3(t *testing.T) {
 		g := e.apart(t)
 		etcd := e.direct(t)
 		g.unlock("k", g.lock("k"))
-		before := g.goroutines()
+		before, _ := g.goroutines()
 
 		holder := g.lock("k")
 		replies := make(chan reply, e.crowd)
@@ -44,8 +44,13 @@ func TestManyWaiters_I3(t *testing.T) {
 			t.Errorf("%d entries are left (%v)", len(left), err)
 		}
 		eventually(t, 30*time.Second, func() error {
-			if now := g.goroutines(); now > before+10 {
+			now, kept := g.goroutines()
+			if now > before+10 {
 				return fmt.Errorf("%d goroutines, %d before", now, before)
+			}
+			// As many connections as are kept for one host at most, and those of a watch.
+			if kept > 300 {
+				return fmt.Errorf("%d connections are kept", kept)
 			}
 			sessions, err := etcd.sessions(bg)
 			if err == nil && sessions > 2 {
@@ -57,8 +62,8 @@ func TestManyWaiters_I3(t *testing.T) {
 }
 
 // goroutines counts those of the gateway, but for the two of each connection that is
-// kept for a while, as net/http does.
-func (g *gateway) goroutines() int {
+// kept for a while, as net/http does; those connections are counted apart.
+func (g *gateway) goroutines() (n, kept int) {
 	g.t.Helper()
 	resp, err := http.Get("http://" + g.admin + "/debug/pprof/goroutine?debug=1")
 	if err != nil {
@@ -69,16 +74,18 @@ func (g *gateway) goroutines() int {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	n := 0
 	_, stacks, _ := strings.Cut(string(text), "\n") // the first line is the total
 	for stack := range strings.SplitSeq(strings.TrimSpace(stacks), "\n\n") {
 		var same int
 		if _, err := fmt.Sscanf(stack, "%d @", &same); err != nil {
 			g.t.Fatalf("%v in %q", err, stack)
 		}
-		if !strings.Contains(stack, "net/http.(*persistConn)") {
+		switch {
+		case strings.Contains(stack, "net/http.(*persistConn).readLoop"):
+			kept += same
+		case !strings.Contains(stack, "net/http.(*persistConn)"):
 			n += same
 		}
 	}
-	return n
+	return n, kept
 }
