@@ -66,7 +66,7 @@ var outcomes = []struct {
 	{ErrStopping, Error{http.StatusServiceUnavailable, 300, "The gateway is stopping"}},
 	{store.ErrClosed, Error{http.StatusServiceUnavailable, 300, "The gateway is stopping"}},
 	{store.ErrUnknown, Error{http.StatusGatewayTimeout, 301, "The answer of etcd was lost: the outcome is unknown"}},
-	{store.ErrUnavailable, Error{http.StatusServiceUnavailable, 300, "etcd cannot be reached"}},
+	{store.ErrUnavailable, Error{http.StatusServiceUnavailable, 300, "etcd cannot be reached, or refuses the gateway"}},
 
 	// Something before this handler gave the request only so much time. Last, since
 	// the others may have it for their reason.

@@ -238,10 +238,10 @@ func TestServiceErrors(t *testing.T) {
 		{ErrTooManyWaiters, 429, 216, "Too many requests are waiting", zap.DebugLevel},
 		{ErrStopping, 503, 300, "The gateway is stopping", zap.DebugLevel},
 		{store.ErrClosed, 503, 300, "The gateway is stopping", zap.WarnLevel},
-		{store.ErrUnavailable, 503, 300, "etcd cannot be reached", zap.WarnLevel},
+		{store.ErrUnavailable, 503, 300, "etcd cannot be reached, or refuses the gateway", zap.WarnLevel},
 		{store.ErrUnknown, 504, 301, "The answer of etcd was lost: the outcome is unknown", zap.WarnLevel},
 		{context.DeadlineExceeded, 504, 301, "The request took too long: the outcome is unknown", zap.WarnLevel},
-		{errors.Join(store.ErrUnavailable, context.DeadlineExceeded), 503, 300, "etcd cannot be reached", zap.WarnLevel},
+		{errors.Join(store.ErrUnavailable, context.DeadlineExceeded), 503, 300, "etcd cannot be reached, or refuses the gateway", zap.WarnLevel},
 		{store.ErrTaken, 503, 300, "Internal error", zap.ErrorLevel},
 		{errors.New("etcdserver: mvcc"), 503, 300, "Internal error", zap.ErrorLevel},
 	} {

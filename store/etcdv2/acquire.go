@@ -19,7 +19,7 @@ const unnamed = "?"
 // Acquire implements store.Store. Uncontended it is two commits: the entry is
 // made and, after a look at the queue, made the holder.
 func (s *Store) Acquire(ctx context.Context, key store.Key, a store.Acquire) (store.Acquired, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.patient)
 	if err != nil {
 		return store.Acquired{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -344,4 +345,34 @@ func TestGoroutinesEnd(t *testing.T) {
 		t.Errorf("the watch ended with %v, want ErrClosed", err)
 	}
 	goleak.VerifyNone(t, before)
+}
+
+// etcd spends tens of milliseconds on each password: requests by the dozen must not
+// have it spend them on what has been given up meanwhile (I5).
+func TestPasswordIsNotTooMuchForEtcd_I5(t *testing.T) {
+	server := etcdtest.StartV2(t, etcdtest.V35)
+	server.EnableV2Auth(t, "secret")
+	s, err := Open(Options{Endpoints: []string{server.Endpoint}, Prefix: "/test", Username: "root", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	var all sync.WaitGroup
+	for range 60 {
+		all.Go(func() {
+			if _, err := s.Acquire(t.Context(), lockKey, anonymous); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 5 { // meanwhile
+		if _, err := s.List(t.Context(), lockKey, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
+	l, err := s.List(t.Context(), lockKey, 0)
+	if err != nil || len(l.Entries) != 60 {
+		t.Errorf("%d of 60 wait (%v)", len(l.Entries), err)
+	}
 }

@@ -21,7 +21,7 @@ const shortQueue = 128
 // knows of the entry (I2, I3). That it is still there, and as it was, is checked
 // by the compare-and-swap (I1).
 func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead store.Ahead, ttl time.Duration) (store.Entry, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
 		return e, err
 	}
@@ -115,7 +115,7 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Dura
 // Expired implements store.Store. Who deletes an entry by hand leaves its record
 // as it is. One that goes for want of a living party has first lost them all.
 func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
 		return false, err
 	}

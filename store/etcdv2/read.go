@@ -13,7 +13,7 @@ import (
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listing, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
 		return store.Listing{}, err
 	}

@@ -14,7 +14,7 @@ import (
 // Release implements store.Store. It can't grant to a successor: that would be
 // two keys.
 func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, _ *store.Successor) (*store.Entry, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Store) resolve(ctx context.Context, q queue, index uint64, err error) e
 
 // Renew implements store.Store.
 func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl time.Duration) (store.Entry, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
 		return store.Entry{}, err
 	}

@@ -65,6 +65,7 @@ type Store struct {
 	ctx    context.Context // of the store's own work, and of all calls
 	stop   context.CancelFunc
 	work   sync.WaitGroup
+	lanes  lanes
 	calls  sync.RWMutex // held, for reading, by every call
 	closed atomic.Bool
 }
@@ -88,6 +89,7 @@ func Open(opts Options) (*Store, error) {
 		waiting: waiting{places: make(map[place]*presence)},
 		sweeper: newSweeper(),
 		used:    used{queues: make(map[queue]*use)},
+		lanes:   newLanes(opts.Username != ""),
 		ctx:     ctx,
 		stop:    stop,
 	}
@@ -101,16 +103,24 @@ func Open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-// begin bounds a call, and ends it when the store is closed.
-func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+// begin bounds a call, and ends it when the store is closed. In a lane it may have
+// to wait for its turn; only then its time begins.
+func (s *Store) begin(ctx context.Context, l lane) (context.Context, context.CancelFunc, error) {
+	if s.closed.Load() {
+		return nil, nil, store.ErrClosed
+	}
+	if err := l.enter(ctx, s.ctx); err != nil {
+		return nil, nil, err
+	}
 	s.calls.RLock()
 	if s.closed.Load() {
 		s.calls.RUnlock()
+		l.leave()
 		return nil, nil, store.ErrClosed
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	unhook := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { unhook(); cancel(); s.calls.RUnlock() }, nil
+	return ctx, func() { unhook(); cancel(); s.calls.RUnlock(); l.leave() }, nil
 }
 
 // seen notes an index of etcd.

@@ -13,7 +13,7 @@ import (
 
 // Withdraw implements store.Store.
 func (s *Store) Withdraw(ctx context.Context, key store.Key, e store.Entry) error {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.begin(ctx, s.lanes.patient)
 	if err != nil {
 		return err
 	}
