@@ -40,7 +40,8 @@ func (g *gateway) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		resp, err := g.transport.RoundTrip(req)
 		loaded := g.loaded.Load()
-		lost := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		lost := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+			err != nil && strings.Contains(err.Error(), "server closed idle connection")
 		if !lost || loaded == nil || begin.Before(*loaded) || time.Since(*loaded) > time.Second {
 			return resp, err
 		}

@@ -20,7 +20,8 @@ type direct interface {
 	// put writes a key that is nothing to the lock.
 	put(ctx context.Context, key, value string) error
 
-	// queue has the indices of a lock's queue, in order.
+	// queue has the indices of a lock's queue, in order: of those that hold it or
+	// wait, and not of those that are just being made.
 	queue(ctx context.Context, key string) ([]uint64, error)
 
 	// sessions is how many gateways have one, or what else they have left.
@@ -79,7 +80,9 @@ func (d directV2) queue(ctx context.Context, key string) ([]uint64, error) {
 	nodes, err := d.list(ctx, "/_etcd/mod/lock/"+key)
 	var indices []uint64
 	for _, n := range nodes {
-		indices = append(indices, n.CreatedIndex)
+		if n.CreatedIndex != n.ModifiedIndex {
+			indices = append(indices, n.CreatedIndex)
+		}
 	}
 	slices.Sort(indices)
 	return indices, err
@@ -91,8 +94,8 @@ func (d directV2) sessions(ctx context.Context) (int, error) {
 }
 
 type node struct {
-	CreatedIndex uint64
-	Nodes        []node
+	CreatedIndex, ModifiedIndex uint64
+	Nodes                       []node
 }
 
 // list is what is in a directory; nothing if there is none.

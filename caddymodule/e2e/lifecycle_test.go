@@ -253,7 +253,14 @@ func TestEtcdAway_I5(t *testing.T) {
 		one := g.post(context.Background(), "k?ttl=60")
 		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
 		two := g.post(context.Background(), "k?ttl=60")
-		eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 3) })
+		eventually(t, 10*time.Second, func() error {
+			// A request whose place is just being made when etcd goes is told so.
+			waiting, err := e.direct(t).queue(bg, "k")
+			if err == nil && len(waiting) != 3 {
+				err = fmt.Errorf("%d in the queue, want 3", len(waiting))
+			}
+			return err
+		})
 		order, err := g.indices("k")
 		if err != nil {
 			t.Fatal(err)

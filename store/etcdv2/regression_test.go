@@ -368,3 +368,49 @@ func TestJoiningAgainHoldsOffADeletion_I7(t *testing.T) {
 	}
 	b.wantIndices(t, holder.Index, joined.Entry.Index)
 }
+
+// Who cancels a request as soon as it shows in the queue cancels it, and does not
+// have it queue again: its place is shown before the gateway has finished with it.
+func TestCancelledWhileItIsBeingMade_I7(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartV2(t, etcdtest.V35)
+	a, b := open(t, server.Endpoint, "/test"), open(t, server.Endpoint, "/test")
+	holder := b.acquire(t, anonymous)
+	for _, target := range []func(store.Entry) store.Target{
+		func(e store.Entry) store.Target { return store.Target{Index: e.Index} },
+		func(e store.Entry) store.Target { return store.Target{Value: e.Value} },
+	} {
+		for range 30 {
+			placed := make(chan store.Entry, 1)
+			go func() {
+				got, err := a.Acquire(context.Background(), lockKey, valued("v"))
+				if err != nil {
+					t.Error(err)
+				}
+				placed <- got.Entry
+			}()
+			var shown store.Entry
+			eventually(t, 10*time.Second, func() error {
+				l, err := b.List(t.Context(), lockKey, 0)
+				if err == nil && len(l.Entries) != 2 {
+					return errors.New("it is not shown")
+				}
+				if err == nil {
+					shown = l.Entries[1]
+				}
+				return err
+			})
+			if _, err := b.Release(t.Context(), lockKey, target(shown), nil); err != nil {
+				t.Fatal(err)
+			}
+			e := <-placed
+			if e.Index != shown.Index {
+				t.Fatalf("it queued again, as %d, after %d had been cancelled", e.Index, shown.Index)
+			}
+			if expired, err := a.Expired(t.Context(), lockKey, e); err != nil || expired {
+				t.Fatalf("it was cancelled, but Expired says %t (%v)", expired, err)
+			}
+			b.wantIndices(t, holder.Index)
+		}
+	}
+}

@@ -11,8 +11,13 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
+// settlePause is between two looks at an entry that is just being made.
+const settlePause = 10 * time.Millisecond
+
 // Release implements store.Store. It can't grant to a successor: that would be
-// two keys.
+// two keys. An entry that is new is shown to be waiting already, so whoever sees it
+// may want it gone; but its maker would make another. So it is let become what it
+// is going to be first.
 func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, _ *store.Successor) (*store.Entry, error) {
 	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
@@ -28,14 +33,10 @@ func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, _ *s
 func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 	for {
 		index := t.Index
-		if index == 0 {
-			l, err := s.list(ctx, q, quorum)
+		if t.Index == 0 || t.Hint == nil || !t.Hint.Held {
+			e, err := s.settled(ctx, q, t)
 			if err != nil {
 				return err
-			}
-			e, _, ok := l.valued(t.Value)
-			if !ok {
-				return store.ErrNotFound
 			}
 			index = e.Index
 		}
@@ -52,6 +53,23 @@ func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 			return s.resolve(ctx, q, index, err)
 		}
 		return err
+	}
+}
+
+// settled reads the entry that t means, when it is not new any more.
+func (s *Store) settled(ctx context.Context, q queue, t store.Target) (store.Entry, error) {
+	for how := freshness(t.Index); ; how = quorum {
+		if t.Index == 0 {
+			how = quorum
+		}
+		e, err := s.target(ctx, q, t, how)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && how != quorum: // perhaps that is the past
+		case err != nil || !refOf(e).fresh:
+			return e, err
+		case !pause(ctx, settlePause):
+			return e, fmt.Errorf("%w: the entry is still being made", store.ErrUnavailable)
+		}
 	}
 }
 
