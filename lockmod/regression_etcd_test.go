@@ -15,25 +15,33 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 )
 
+// openThrough is open for a gateway that is cut off in the test, and so may not be
+// able to say goodbye.
+func openThrough(t *testing.T, wire *etcdtest.Wire) gateway {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{wire.Endpoint}, DialOptions: etcdv3.DialOptions(), Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	g := gateway{store: etcdv3.Open(c, etcdv3.Options{Prefix: "/test"})}
+	g.Service = lockmod.New(g.store, space, zap.NewNop())
+	t.Cleanup(func() {
+		ctx, stop := context.WithTimeout(context.Background(), 3*time.Second)
+		defer stop()
+		g.Close(ctx)
+		_ = g.store.Close(ctx)
+	})
+	return g
+}
+
 // Two gateways ask for the same values at once, and then one of them is cut off: the other one's
 // places stay.
 func TestSharedPlacesOutliveAGateway_I7(t *testing.T) {
 	srv := etcdtest.Start(t)
 	h, x := open(t, srv), open(t, srv)
 	wire := etcdtest.NewWire(t, srv.Endpoint)
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{wire.Endpoint}, DialOptions: etcdv3.DialOptions(), Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	y := gateway{store: etcdv3.Open(c, etcdv3.Options{Prefix: "/test"})}
-	y.Service = lockmod.New(y.store, space, zap.NewNop())
-	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), time.Second)
-		defer stop()
-		y.Close(ctx)
-		_ = y.store.Close(ctx)
-	})
+	y := openThrough(t, wire)
 	const n = 60
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -74,19 +82,7 @@ func TestGrantThatExpiredUnseen_I5(t *testing.T) {
 	srv := etcdtest.Start(t)
 	h := open(t, srv)
 	wire := etcdtest.NewWire(t, srv.Endpoint)
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{wire.Endpoint}, DialOptions: etcdv3.DialOptions(), Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	y := gateway{store: etcdv3.Open(c, etcdv3.Options{Prefix: "/test"})}
-	y.Service = lockmod.New(y.store, space, zap.NewNop())
-	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 3*time.Second)
-		defer stop()
-		y.Close(ctx)
-		_ = y.store.Close(ctx)
-	})
+	y := openThrough(t, wire)
 	e := h.lock(t, request("k"))
 	r := request("k")
 	r.TTL = 2 * time.Second

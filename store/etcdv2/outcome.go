@@ -27,28 +27,38 @@ var errAgain = errors.New("changed meanwhile")
 // request is one request to etcd.
 type request func(context.Context, client.KeysAPI) (*client.Response, error)
 
+// once sends a request, one time, and notes the index that etcd tells. sent says that
+// it may have reached a member; refused, that it certainly was not done, for
+// another reason than what is there.
+func (s *Store) once(ctx context.Context, do request) (resp *client.Response, sent, refused bool, err error) {
+	c := s.callers.take(ctx)
+	defer c.put()
+	resp, err = do(ctx, c.keys)
+	switch {
+	case err == nil:
+		s.seen(resp.Index)
+	case conditional(err):
+		s.seen(indexIn(err))
+	default:
+		refused = code(err) != 0 || c.foreign.Load()
+	}
+	return resp, c.sent.Load(), refused, err
+}
+
 // write sends a request that may change something. A request that never left is
 // sent again until ctx ends. What etcd answers to a condition that does not hold
 // is returned as it is: see code.
 func (s *Store) write(ctx context.Context, do request) (*client.Response, error) {
 	for {
-		c := s.callers.take(ctx)
-		resp, err := do(ctx, c.keys)
-		sent, foreign := c.sent.Load(), c.foreign.Load()
-		c.put()
+		resp, sent, refused, err := s.once(ctx, do)
 		switch {
 		case err == nil:
-			s.seen(resp.Index)
 			return resp, nil
 		case conditional(err):
-			s.seen(indexIn(err))
 			return nil, err
-		case answered(err), foreign:
-			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		case sent:
+		case sent && !refused:
 			return nil, fmt.Errorf("%w: %w", store.ErrUnknown, err)
-		}
-		if !pause(ctx, retryPause) {
+		case refused || !pause(ctx, retryPause):
 			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
 	}
@@ -59,26 +69,17 @@ func (s *Store) write(ctx context.Context, do request) (*client.Response, error)
 // ends.
 func (s *Store) read(ctx context.Context, do request) (*client.Response, error) {
 	for {
-		c := s.callers.take(ctx)
-		resp, err := do(ctx, c.keys)
-		foreign := c.foreign.Load()
-		c.put()
+		resp, _, refused, err := s.once(ctx, do)
 		switch {
 		case err == nil:
-			s.seen(resp.Index)
 			return resp, nil
 		case conditional(err):
-			s.seen(indexIn(err))
 			return nil, err
-		}
-		if answered(err) || foreign || !pause(ctx, retryPause) {
+		case refused || !pause(ctx, retryPause):
 			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
 	}
 }
-
-// answered says that etcd looked at the request and did not do it.
-func answered(err error) bool { return code(err) != 0 }
 
 // code is etcd's error code, or 0.
 func code(err error) int {
