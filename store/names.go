@@ -24,3 +24,12 @@ func EscapeName(name string) string {
 func UnescapeName(escaped string) (string, error) {
 	return url.PathUnescape(escaped)
 }
+
+// EscapePrefix returns what the escaped forms of all names that begin with prefix
+// begin with. Other names' may begin with it too.
+func EscapePrefix(prefix string) string {
+	if strings.Trim(prefix, ".") == "" {
+		return "" // "." and ".." are escaped, "..." is not
+	}
+	return EscapeName(prefix)
+}
