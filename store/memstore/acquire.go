@@ -60,7 +60,7 @@ func (s *Store) acquire(q *queue, name string, a store.Acquire) (store.Acquired,
 	}
 	q.add(e)
 	if free && !(a.Wait && a.Contended) {
-		s.cluster.hold(q, e, a.TTL)
+		t.hold(q, e, a.TTL)
 		e.claims[s] = struct{}{}
 	} else {
 		e.waiting[s] = struct{}{}
@@ -78,11 +78,11 @@ func (s *Store) join(q *queue, e *entry, a store.Acquire) (store.Acquired, error
 		told := e.claims.has(s)
 		changed := !told || e.ttl != a.TTL
 		s.claim(e)
-		s.cluster.hold(q, e, a.TTL)
+		t.hold(q, e, a.TTL)
 		if changed {
 			t.put(q, e)
-			t.commit()
 		}
+		t.commit()
 		return store.Acquired{Entry: e.snapshotLeft(a.TTL), Renewed: told}, nil
 	case !a.Wait:
 		return store.Acquired{}, store.ErrTaken

@@ -21,6 +21,8 @@ const (
 	OpRenew    Op = "Renew"
 	OpList     Op = "List"
 	OpWatch    Op = "Watch"
+	OpQueues   Op = "Queues"
+	OpObserve  Op = "Observe"
 )
 
 // Fault is what goes wrong with one call. For methods that only read, each of
@@ -55,7 +57,7 @@ func (s *Store) FailNext(op Op, f Fault) {
 }
 
 // Intercept has fn called before each call on this gateway that FailNext says
-// nothing about; nil ends that. fn may block, which holds the call back at the
+// nothing about; nil ends that. Of a scope, the key has the name. fn may block, which holds the call back at the
 // gateway, and says what goes wrong with it. It may use the store.
 func (s *Store) Intercept(fn func(ctx context.Context, op Op, key store.Key) Fault) {
 	s.cluster.mu.Lock()
@@ -159,6 +161,11 @@ func (s *Store) write(ctx context.Context, w write) error {
 
 // read calls do with the queue, unless a fault is in the way.
 func (s *Store) read(ctx context.Context, op Op, key store.Key, do func(q *queue)) error {
+	return s.look(ctx, op, key, func() { do(s.cluster.queue(key)) })
+}
+
+// look calls do, with the cluster locked, unless a fault is in the way.
+func (s *Store) look(ctx context.Context, op Op, key store.Key, do func()) error {
 	fault, err := s.enter(ctx, op, key)
 	if err != nil {
 		return err
@@ -167,7 +174,7 @@ func (s *Store) read(ctx context.Context, op Op, key store.Key, do func(q *queue
 	if fault != None {
 		return store.ErrUnavailable
 	}
-	do(s.cluster.queue(key))
+	do()
 	s.revision = s.cluster.revision
 	return nil
 }

@@ -35,16 +35,16 @@ func (s *Store) grant(q *queue, of store.Entry, ttl time.Duration) (store.Entry,
 	}
 	changed := !e.held || !e.claims.has(s) || e.ttl < ttl
 	s.claim(e)
+	t := s.cluster.begin()
 	left := e.left()
 	if left < ttl {
 		left = max(ttl, e.ttl)
-		s.cluster.hold(q, e, left)
+		t.hold(q, e, left)
 	}
 	if changed {
-		t := s.cluster.begin()
 		t.put(q, e)
-		t.commit()
 	}
+	t.commit()
 	return e.snapshotLeft(left), nil
 }
 
@@ -86,7 +86,7 @@ func (s *Store) withdraw(q *queue, of store.Entry) {
 	delete(e.claims, s)
 	t := s.cluster.begin()
 	if len(e.waiting) == 0 && len(e.claims) == 0 {
-		t.delete(q, e, false)
+		t.delete(q, e, abandoned)
 	} else {
 		t.put(q, e)
 	}

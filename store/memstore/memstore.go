@@ -37,6 +37,7 @@ type Cluster struct {
 	compacted uint64 // changes up to this revision are forgotten
 	queues    map[store.Key]*queue
 	broken    chan struct{} // closed, and replaced, by BreakWatches
+	log       log
 }
 
 // NewCluster returns an empty cluster.
@@ -45,10 +46,11 @@ func NewCluster() *Cluster {
 		revision: 1,
 		queues:   make(map[store.Key]*queue),
 		broken:   make(chan struct{}),
+		log:      log{changed: make(chan struct{})},
 	}
 }
 
-// BreakWatches ends every Watch that is running with ErrUnavailable.
+// BreakWatches ends every Watch and Observe that is running with ErrUnavailable.
 func (c *Cluster) BreakWatches() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,12 +58,14 @@ func (c *Cluster) BreakWatches() {
 	c.broken = make(chan struct{})
 }
 
-// Compact forgets all history: a Watch from before the present revision gets
-// ErrCompacted, and so does a running one that has not been told everything yet.
+// Compact forgets all history: a Watch or Observe from before the present revision
+// gets ErrCompacted, and so does a running one that has not been told everything
+// yet.
 func (c *Cluster) Compact() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.compacted = c.revision
+	c.log.forget()
 	for _, q := range c.queues {
 		if n := len(q.history); n > 0 {
 			q.compacted = q.history[n-1].revision
@@ -76,7 +80,10 @@ func (c *Cluster) Compact() {
 func (c *Cluster) queue(key store.Key) *queue {
 	q := c.queues[key]
 	if q == nil {
-		q = &queue{key: key, byName: make(map[string]*entry), changed: make(chan struct{})}
+		q = &queue{
+			key: key, escaped: store.EscapeName(key.Name),
+			byName: make(map[string]*entry), changed: make(chan struct{}),
+		}
 		c.queues[key] = q
 	}
 	return q

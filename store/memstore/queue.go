@@ -11,10 +11,12 @@ import (
 // queue is one lock's entries and what has happened to them.
 type queue struct {
 	key       store.Key
+	escaped   string   // its name, as queues are ordered
 	entries   []*entry // in the order of their indices
 	byName    map[string]*entry
 	history   []batch
 	compacted uint64        // the last revision that Compact took out of history
+	forgotten int           // the place in the log behind all of its changes that Compact took out
 	changed   chan struct{} // closed, and replaced, when there is more history, or less
 }
 
@@ -119,19 +121,20 @@ func (q *queue) since(revision uint64) []batch {
 	return q.history[i:len(q.history):len(q.history)]
 }
 
+// note adds a change to the history.
+func (q *queue) note(revision uint64, c change) {
+	if n := len(q.history); n == 0 || q.history[n-1].revision != revision {
+		q.history = append(q.history, batch{revision: revision})
+	}
+	last := &q.history[len(q.history)-1]
+	last.events = append(last.events, store.Event{Revision: revision, Deleted: c.deleted, Entry: c.then})
+	q.wake()
+}
+
 // wake makes every watch of the queue look again.
 func (q *queue) wake() {
 	close(q.changed)
 	q.changed = make(chan struct{})
-}
-
-// hold makes e's TTL start now.
-func (c *Cluster) hold(q *queue, e *entry, ttl time.Duration) {
-	if e.timer != nil {
-		e.timer.Stop()
-	}
-	e.held, e.ttl, e.deadline = true, ttl, time.Now().Add(ttl)
-	e.timer = time.AfterFunc(ttl, func() { c.expire(q, e) })
 }
 
 // expire deletes a held entry whose TTL is over.
@@ -142,6 +145,6 @@ func (c *Cluster) expire(q *queue, e *entry) {
 		return // released, or renewed while the timer waited for the lock
 	}
 	t := c.begin()
-	t.delete(q, e, false)
+	t.delete(q, e, ranOut)
 	t.commit()
 }

@@ -30,11 +30,11 @@ func (s *Store) release(q *queue, target store.Target, next *store.Successor) (*
 		return nil, store.ErrNotFound
 	}
 	t := s.cluster.begin()
-	t.delete(q, e, true)
+	t.delete(q, e, released)
 	var granted *store.Entry
 	if e.held && next != nil && len(q.entries) > 0 && unchanged(q.entries[0], next.Entry) {
 		head := q.entries[0]
-		s.cluster.hold(q, head, next.TTL)
+		t.hold(q, head, next.TTL)
 		t.put(q, head)
 		snapshot := head.snapshot()
 		granted = &snapshot
@@ -73,11 +73,11 @@ func (s *Store) renew(q *queue, target store.Target, ttl time.Duration) (store.E
 		return store.Entry{}, store.ErrNotHeld
 	}
 	changed := e.ttl != ttl
-	s.cluster.hold(q, e, ttl)
+	t := s.cluster.begin()
+	t.hold(q, e, ttl)
 	if changed {
-		t := s.cluster.begin()
 		t.put(q, e)
-		t.commit()
 	}
+	t.commit()
 	return e.snapshotLeft(ttl), nil
 }

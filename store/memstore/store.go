@@ -99,7 +99,7 @@ func (s *Store) reachable(ctx context.Context) error {
 	return nil
 }
 
-// wake makes every watch of this store look at its state again.
+// wake makes every watch and observer of this store look at its state again.
 func (s *Store) wake() {
 	close(s.wakeup)
 	s.wakeup = make(chan struct{})
@@ -127,7 +127,7 @@ func (s *Store) endSession() {
 			}
 		}
 		for _, e := range orphans {
-			t.delete(q, e, false)
+			t.delete(q, e, abandoned)
 		}
 	}
 	t.commit()
