@@ -7,26 +7,35 @@ import (
 	"strings"
 )
 
-// wantsJSON says whether the client asked for JSON rather than for text.
-func wantsJSON(r *http.Request) bool {
-	json, text := 0.0, 0.0
+// The kinds of answers that there are.
+const (
+	asText   = "text/plain"
+	asJSON   = "application/json"
+	asEvents = "text/event-stream"
+)
+
+// wanted is the kind of answer that the client asked for: text unless it prefers
+// another one.
+func wanted(r *http.Request) string {
+	quality := map[string]float64{}
 	for _, header := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(header, ",") {
 			kind, params, err := mime.ParseMediaType(part)
 			if err != nil {
 				continue
 			}
-			quality := 1.0
-			if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
-				quality = q
+			q, err := strconv.ParseFloat(params["q"], 64)
+			if err != nil {
+				q = 1
 			}
-			switch kind {
-			case "application/json":
-				json = max(json, quality)
-			case "text/plain":
-				text = max(text, quality)
-			}
+			quality[kind] = max(quality[kind], q)
 		}
 	}
-	return json > 0 && json >= text
+	best := asText
+	for _, kind := range []string{asJSON, asEvents} {
+		if q := quality[kind]; q > 0 && q >= quality[best] {
+			best = kind
+		}
+	}
+	return best
 }

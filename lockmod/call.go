@@ -16,8 +16,8 @@ type Call struct {
 	Params
 	Key string
 
-	cause   string
-	waiting Waiting
+	cause string
+	rest  func() error // what Finish has to do
 
 	front *Front
 	w     http.ResponseWriter
@@ -60,29 +60,46 @@ const (
 )
 
 // Show answers with the holder's field, or with the whole queue to a client that
-// wants JSON. If is is not nil, the holder must be one that is likes.
+// wants JSON. If is is not nil, the holder must be one that is likes. A client that
+// wants events gets those; one that waits gets its answer when the holder changes.
 func (c *Call) Show(field string, is func(holder store.Entry) bool) error {
-	var listing store.Listing
-	var holder store.Entry
-	var err error
-	asJSON := wantsJSON(c.r)
-	if asJSON {
-		if listing, err = c.front.svc.Queue(c.r.Context(), c.Key); len(listing.Entries) > 0 && listing.Entries[0].Held {
-			holder = listing.Entries[0]
-		}
-	} else {
-		holder, err = c.front.svc.Holder(c.r.Context(), c.Key)
-	}
+	wait, err := c.Wait()
 	if err != nil {
 		return err
 	}
-	if is != nil && (holder.Index == 0 || !is(holder)) {
+	kind := wanted(c.r)
+	switch {
+	case (wait || kind == asEvents) && is != nil:
+		return notWithWait()
+	case kind == asEvents:
+		return c.stream(c.Key, false)
+	case wait:
+		return c.await(field)
+	}
+	var listing store.Listing
+	if kind == asJSON {
+		listing, err = c.front.svc.Queue(c.r.Context(), c.Key)
+	} else {
+		listing.Entries = make([]store.Entry, 1)
+		listing.Entries[0], err = c.front.svc.Holder(c.r.Context(), c.Key)
+	}
+	switch holder := holderOf(listing); {
+	case err != nil:
+		return err
+	case is != nil && (holder.Index == 0 || !is(holder)):
 		return notTheHolder()
 	}
+	c.show(field, listing)
+	return nil
+}
+
+// show answers with the holder in a queue, which comes first, or with all of it.
+func (c *Call) show(field string, l store.Listing) {
+	holder := holderOf(l)
 	c.tellOf(holder)
 	switch {
-	case asJSON:
-		_ = c.json(NewView(c.Key, listing))
+	case wanted(c.r) == asJSON:
+		_ = c.json(NewView(c.Key, l))
 	case holder.Index == 0:
 		_ = c.text("")
 	case field == FieldIndex:
@@ -90,7 +107,14 @@ func (c *Call) Show(field string, is func(holder store.Entry) bool) error {
 	default:
 		_ = c.text(shown(holder))
 	}
-	return nil
+}
+
+// holderOf returns the holder in a queue, or the zero Entry.
+func holderOf(l store.Listing) store.Entry {
+	if len(l.Entries) > 0 && l.Entries[0].Held {
+		return l.Entries[0]
+	}
+	return store.Entry{}
 }
 
 // tellOf sets the headers that tell of the holder, if there is one.
@@ -105,7 +129,7 @@ func (c *Call) tellOf(holder store.Entry) {
 
 func (c *Call) text(body string) error { return c.write("text/plain; charset=utf-8", []byte(body)) }
 
-func (c *Call) json(v View) error {
+func (c *Call) json(v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a struct of strings and numbers

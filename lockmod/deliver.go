@@ -20,7 +20,7 @@ func (c *Call) deliver(hold *Hold) error {
 	defer func() { hold.Settle(delivered) }()
 
 	holder, send := hold.Entry, func() error { return c.text(strconv.FormatUint(hold.Entry.Index, 10)) }
-	if wantsJSON(c.r) {
+	if wanted(c.r) == asJSON {
 		var queue store.Listing
 		var err error
 		if holder, queue, err = c.around(holder); err != nil {

@@ -27,8 +27,12 @@ func tooLarge(message string) *Error {
 	return &Error{http.StatusRequestEntityTooLarge, 213, message}
 }
 
-func badIndex() *Error {
-	return &Error{http.StatusBadRequest, 203, "The given index in POST form is not a number"}
+func badIndex(name string) *Error {
+	return &Error{http.StatusBadRequest, 203, "The given " + name + " in POST form is not a number"}
+}
+
+func badLastEventID() *Error {
+	return &Error{http.StatusBadRequest, 203, "The given Last-Event-ID is not a number"}
 }
 
 func badTimeout() *Error {
@@ -41,6 +45,10 @@ func nothingNamed() *Error {
 
 func bothNamed() *Error {
 	return &Error{http.StatusBadRequest, 208, "Index and value cannot both be specified"}
+}
+
+func notWithWait() *Error {
+	return &Error{http.StatusBadRequest, 209, "What is waited for, or followed, is the holder, whoever that is: index and name can't be given"}
 }
 
 func badField() *Error { return &Error{http.StatusBadRequest, 209, "Invalid field"} }
@@ -61,6 +69,7 @@ var outcomes = []struct {
 	{store.ErrNotFound, Error{http.StatusNotFound, 100, "Key not found"}},
 	{store.ErrNotHeld, Error{http.StatusConflict, 211, "Lock is not held"}},
 	{ErrCancelled, Error{http.StatusGone, 212, "Lock request was cancelled"}},
+	{store.ErrCompacted, Error{http.StatusGone, 401, "The event in requested index is outdated and cleared"}}, // as etcd says it
 	{ErrNotAcquired, Error{http.StatusLocked, 215, "Lock was not acquired"}},
 	{ErrTooManyWaiters, Error{http.StatusTooManyRequests, 216, "Too many requests are waiting"}},
 	{ErrStopping, Error{http.StatusServiceUnavailable, 300, "The gateway is stopping"}},

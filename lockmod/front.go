@@ -21,6 +21,9 @@ type backend interface {
 	Release(ctx context.Context, key string, t store.Target) error
 	Holder(ctx context.Context, key string) (store.Entry, error)
 	Queue(ctx context.Context, key string) (store.Listing, error)
+	Queues(ctx context.Context, prefix, after string, limit int) (store.Survey, error)
+	Subscribe(ctx context.Context, key string, prefix bool, after uint64, maxWaiting int) (*Subscription, error)
+	Follow(ctx context.Context, key string, maxWaiting int) (*Subscription, error)
 	Revision() uint64
 }
 
@@ -28,6 +31,7 @@ type backend interface {
 // for it.
 type Operation struct {
 	Cause string                       // what an error says that it comes from
+	List  func(*Call) error            // as Serve, where no key is given; may be nil
 	Serve func(*Call) error            // answers, or returns an error, which then is the answer
 	Wants func(*Call) (Request, error) // the lock to wait for; Key and MaxWaiting are filled in
 }
@@ -106,20 +110,25 @@ func (f *Front) Begin(w http.ResponseWriter, r *http.Request) *Call {
 	}
 	c := &Call{front: f, w: w, r: r, cause: op.Cause}
 	var err error
-	if c.Key, err = f.key(r.URL.Path); err == nil {
+	if c.Key, err = f.key(r.URL.Path, op.List != nil); err == nil {
 		c.Params, err = ReadParams(w, r, int64(f.limits.MaxBody))
 	}
 	switch {
 	case err != nil:
+	case c.Key == "":
+		err = op.List(c)
 	case op.Wants != nil:
-		if err = c.begin(op); err == nil {
-			return c
-		}
+		err = c.begin(op)
 	default:
 		err = op.Serve(c)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		f.fail(w, r, err, op.Cause)
+	case c.rest != nil:
+		c.Params = Params{}  // have been read
+		c.r.Context().Done() // makes a channel, here rather than on the stack that waits
+		return c
 	}
 	return nil
 }
@@ -130,34 +139,46 @@ func (c *Call) begin(op Operation) error {
 		return err
 	}
 	r.Key, r.MaxWaiting = c.Key, c.front.limits.MaxWaiting
-	c.waiting, err = c.front.svc.Begin(r)
-	c.Params = Params{}  // has been read
-	c.r.Context().Done() // makes a channel, here rather than on the stack that waits
-	return err
-}
-
-// Finish waits for what the call wants, and answers.
-func (c *Call) Finish() {
-	hold, err := c.waiting.Wait(c.r.Context())
-	c.end(hold, err)
-}
-
-func (c *Call) end(hold *Hold, err error) {
-	if err == nil {
-		err = c.deliver(hold)
-	}
+	waiting, err := c.front.svc.Begin(r)
 	if err != nil {
+		return err
+	}
+	return c.later(func() error {
+		hold, err := waiting.Wait(c.r.Context())
+		return c.end(hold, err)
+	})
+}
+
+// later has the rest of the call done by Finish.
+func (c *Call) later(rest func() error) error {
+	c.rest = rest
+	return nil
+}
+
+// Finish waits for what the call waits for, and answers.
+func (c *Call) Finish() {
+	if err := c.rest(); err != nil {
 		c.front.fail(c.w, c.r, err, c.cause)
 	}
 }
 
-// key is everything after the prefix, less one trailing slash.
-func (f *Front) key(path string) (string, error) {
+func (c *Call) end(hold *Hold, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.deliver(hold)
+}
+
+// key is everything after the prefix, less one trailing slash. Only where none is
+// needed it may be empty.
+func (f *Front) key(path string, list bool) (string, error) {
 	key, below := strings.CutPrefix(path, f.prefix)
 	key = strings.TrimSuffix(key, "/")
 	switch {
 	case !below && path+"/" != f.prefix:
 		return "", store.ErrNotFound
+	case (!below || key == "") && list:
+		return "", nil
 	case !below, key == "":
 		return "", badKey("Key is required")
 	case len(key) > f.limits.MaxKey:

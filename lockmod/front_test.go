@@ -22,6 +22,8 @@ import (
 
 // fake is a backend that answers as it is told to.
 type fake struct {
+	backend // what a test here does not need
+
 	err      error // of every method
 	holder   store.Entry
 	queue    store.Listing
@@ -118,6 +120,11 @@ func TestBadRequests(t *testing.T) {
 		ttl     = "The given TTL in POST form is not a number"
 		timeout = "The given timeout in POST form is not a number"
 		index   = "The given index in POST form is not a number"
+
+		wait      = "The given wait is neither true nor false"
+		waitIndex = "The given waitIndex in POST form is not a number"
+		notBoth   = "What is waited for, or followed, is the holder, whoever that is: index and name can't be given"
+
 		neither = "Index or value is required"
 		both    = "Index and value cannot both be specified"
 	)
@@ -171,8 +178,18 @@ func TestBadRequests(t *testing.T) {
 		{"DELETE", "k", "index=x", 400, 203, index, "Release"},
 		{"DELETE", "k?index=0", "", 404, 100, "Key not found", "Release"},
 		{"DELETE", "k", "value=" + strings.Repeat("v", 64<<10+1), 413, 213, "The given value is longer than 65536 bytes", "Release"},
-		{"GET", "", "", 400, 210, "Key is required", "Get"},
-		{"HEAD", "", "", 400, 210, "Key is required", "Get"},
+		{"GET", "?limit=x", "", 400, 209, "The given limit is not a number", "Get"},
+		{"GET", "?limit=-1", "", 400, 209, "The given limit is not a number", "Get"},
+		{"HEAD", "?limit=0", "", 400, 209, "The given limit is less than 1", "Get"},
+		{"GET", "?prefix=%ff", "", 400, 209, "The given prefix is not valid UTF-8", "Get"},
+		{"GET", "?continue=%ff", "", 400, 209, "The given continue is not valid UTF-8", "Get"},
+		{"GET", "?wait=true", "", 400, 209, "A list can't be waited for; ask for text/event-stream", "Get"},
+		{"GET", "?wait=yes", "", 400, 209, wait, "Get"},
+		{"GET", "k?wait=yes", "", 400, 209, wait, "Get"},
+		{"GET", "k?wait=true&waitIndex=x", "", 400, 203, waitIndex, "Get"},
+		{"GET", "k?wait=true&waitIndex=-1", "", 400, 203, waitIndex, "Get"},
+		{"GET", "k?wait=true&timeout=x", "", 400, 205, timeout, "Get"},
+		{"GET", "k?wait=true&index=2", "", 400, 209, notBoth, "Get"},
 		{"GET", "k?field=bogus", "", 400, 209, "Invalid field", "Get"},
 		{"GET", "k?field=Value", "", 400, 209, "Invalid field", "Get"},
 		{"GET", "k?index=abc", "", 400, 203, index, "Get"},
@@ -218,7 +235,7 @@ func TestPathsThatAreNotTheHandlers(t *testing.T) {
 		"/k":               {404, 100, "Key not found"},
 		"/mod/v2/leader/k": {404, 100, "Key not found"},
 	} {
-		wantError(t, serve(on(&fake{}), "GET", path, "", ""), want.status, want.code, want.message, "Get")
+		wantError(t, serve(on(&fake{}), "PUT", path, "", ""), want.status, want.code, want.message, "Renew")
 	}
 }
 
@@ -387,7 +404,7 @@ func FuzzKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string) {
 		service := &fake{}
 		u := &url.URL{Path: Prefix + key}
-		r, err := http.NewRequestWithContext(t.Context(), "GET", u.EscapedPath(), nil)
+		r, err := http.NewRequestWithContext(t.Context(), "DELETE", u.EscapedPath()+"?index=5", nil)
 		if err != nil {
 			t.Skip(err)
 		}

@@ -21,7 +21,7 @@ var operations = Operations{
 	http.MethodPost:   {Cause: "Acquire", Wants: acquire},
 	http.MethodPut:    {Cause: "Renew", Serve: renew},
 	http.MethodDelete: {Cause: "Release", Serve: release},
-	http.MethodGet:    {Cause: "Get", Serve: get},
+	http.MethodGet:    {Cause: "Get", List: (*Call).List, Serve: get},
 }
 
 func acquire(c *Call) (Request, error) {

@@ -155,20 +155,25 @@ func TestMethods(t *testing.T) {
 }
 
 func TestAccept(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"":                                   false,
-		"*/*":                                false,
-		"application/json":                   true,
-		"text/html, application/json;q=0.9":  true,
-		"application/json;q=0":               false,
-		"text/plain, application/json;q=0.5": false,
-		"Application/JSON; charset=utf-8":    true,
-		";;;":                                false,
+	for accept, want := range map[string]string{
+		"":                                   asText,
+		"*/*":                                asText,
+		"application/json":                   asJSON,
+		"text/html, application/json;q=0.9":  asJSON,
+		"application/json;q=0":               asText,
+		"text/plain, application/json;q=0.5": asText,
+		"Application/JSON; charset=utf-8":    asJSON,
+		";;;":                                asText,
+		"text/event-stream":                  asEvents,
+		"text/event-stream, */*;q=0.1":       asEvents,
+		"text/plain, text/event-stream":      asEvents,
+		"text/event-stream;q=0.5, application/json":   asJSON,
+		"text/event-stream;q=0, application/json;q=0": asText,
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Accept", accept)
-		if wantsJSON(r) != want {
-			t.Errorf("%q means JSON: %v, want %v", accept, !want, want)
+		if got := wanted(r); got != want {
+			t.Errorf("%q means %s, want %s", accept, got, want)
 		}
 	}
 }

@@ -2,10 +2,10 @@ package lockmod
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/lockmod/backoff"
 	"github.com/caddy-etcd/caddy-etcd/lockmod/queue"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
@@ -161,12 +161,12 @@ func (l *line) unfollow(m *mirror) {
 // follow keeps the mirror like the queue in etcd until ctx ends. Whatever breaks
 // it, the queue is listed anew and compared, so no change is lost (I5).
 func (l *line) follow(ctx context.Context, m *mirror) {
-	for wait := time.Duration(0); sleep(ctx, wait); {
+	for wait := time.Duration(0); backoff.Sleep(ctx, wait); {
 		watch, relist := context.WithCancel(ctx)
 		listing, err := l.s.store.List(ctx, l.key, 0)
 		if err != nil {
 			relist()
-			wait = backOff(wait)
+			wait = backoff.Next(wait)
 			continue
 		}
 		wait = 0
@@ -189,7 +189,7 @@ func (l *line) follow(ctx context.Context, m *mirror) {
 		})
 		relist()
 		if err != nil {
-			wait = backOff(wait)
+			wait = backoff.Next(wait)
 		}
 	}
 }
@@ -290,30 +290,4 @@ func changes(events []store.Event) []queue.Change[store.Entry] {
 		changes[i] = queue.Change[store.Entry]{Item: item(e.Entry), Deleted: e.Deleted}
 	}
 	return changes
-}
-
-const (
-	minBackOff = 50 * time.Millisecond
-	maxBackOff = time.Second
-)
-
-// backOff is how long to wait after a failure that came after a wait of last.
-func backOff(last time.Duration) time.Duration {
-	next := min(max(2*last, minBackOff), maxBackOff)
-	return next/2 + rand.N(next/2)
-}
-
-// sleep waits for d, or less if ctx ends; it says whether ctx goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

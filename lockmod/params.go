@@ -15,6 +15,7 @@ var known = [...]struct {
 	number bool // in JSON it may be a number
 }{
 	{"ttl", true}, {"timeout", true}, {"index", true}, {"value", false}, {"name", false}, {"field", false},
+	{"wait", false}, {"waitIndex", true}, {"prefix", false}, {"limit", true}, {"continue", false},
 }
 
 // Params are a request's parameters. One that is empty is as good as none. The
@@ -94,15 +95,55 @@ func (p *Params) Timeout() (time.Duration, error) {
 }
 
 // Index returns the index, or 0 if there is none. No entry has index 0.
-func (p *Params) Index() (index uint64, given bool, err error) {
-	text := p.Get("index")
+func (p *Params) Index() (index uint64, given bool, err error) { return p.index("index") }
+
+// WaitIndex returns the index of the holder that the client knows, which may be 0.
+func (p *Params) WaitIndex() (index uint64, given bool, err error) { return p.index("waitIndex") }
+
+func (p *Params) index(name string) (index uint64, given bool, err error) {
+	text := p.Get(name)
 	if text == "" {
 		return 0, false, nil
 	}
 	if index, err = number(text); err != nil {
-		return 0, true, badIndex()
+		return 0, true, badIndex(name)
 	}
 	return index, true, nil
+}
+
+// Wait says whether the client wants to wait for a change.
+func (p *Params) Wait() (bool, error) {
+	switch text := p.Get("wait"); text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, malformed("The given wait is neither true nor false")
+}
+
+// How many keys a list has.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// Limit returns the limit: how many keys a list should have, at least 1.
+func (p *Params) Limit() (int, error) {
+	text := p.Get("limit")
+	if text == "" {
+		return defaultLimit, nil
+	}
+	n, err := number(text)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return maxLimit, nil
+	case err != nil:
+		return 0, malformed("The given limit is not a number")
+	case n == 0:
+		return 0, malformed("The given limit is less than 1")
+	}
+	return int(min(n, maxLimit)), nil
 }
 
 // number reads decimal digits, and nothing else.

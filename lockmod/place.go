@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-etcd/caddy-etcd/lockmod/backoff"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
@@ -240,9 +241,9 @@ func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 		if l.mirror != nil {
 			l.mirror.relist()
 		}
-		p.retry(minBackOff)
+		p.retry(backoff.Min)
 	default:
-		p.tries = backOff(p.tries)
+		p.tries = backoff.Next(p.tries)
 		p.retry(p.tries)
 	}
 }
@@ -310,7 +311,7 @@ func (p *place) recover() {
 	l.mu.Lock()
 	e := p.entry
 	l.mu.Unlock()
-	for wait := time.Duration(0); sleep(l.s.ctx, wait) && p.stays(); wait = backOff(wait) {
+	for wait := time.Duration(0); backoff.Sleep(l.s.ctx, wait) && p.stays(); wait = backoff.Next(wait) {
 		expired, err := l.s.store.Expired(l.s.ctx, l.key, e)
 		if err != nil {
 			continue
@@ -403,7 +404,7 @@ func (p *place) end() {
 // withdraw gives up this gateway's part in e, however long it takes.
 func (p *place) withdraw(e store.Entry) {
 	l := p.line
-	for wait := time.Duration(0); sleep(l.s.ctx, wait); wait = backOff(wait) {
+	for wait := time.Duration(0); backoff.Sleep(l.s.ctx, wait); wait = backoff.Next(wait) {
 		var err error
 		l.s.withdrawals.call(func(bool) bool {
 			err = l.s.store.Withdraw(l.s.ctx, l.key, e)

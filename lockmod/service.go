@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-etcd/caddy-etcd/lockmod/feed"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
@@ -17,6 +18,7 @@ import (
 type Service struct {
 	store  store.Store
 	space  string
+	feed   *feed.Feed
 	logger *zap.Logger
 
 	mu       sync.Mutex
@@ -36,9 +38,11 @@ type Service struct {
 // before the store.
 func New(st store.Store, space string, logger *zap.Logger) *Service {
 	ctx, stop := context.WithCancel(context.Background())
+	o, _ := st.(observing)
 	return &Service{
 		store:    st,
 		space:    space,
+		feed:     feed.New(o, space, encoder{}, logger),
 		logger:   logger,
 		lines:    make(map[string]*line),
 		stopping: make(chan struct{}),
@@ -288,7 +292,7 @@ func (s *Service) Queue(ctx context.Context, key string) (store.Listing, error) 
 // Revision is the newest revision of etcd that the service has seen.
 func (s *Service) Revision() uint64 { return s.store.Revision() }
 
-// Waiting is how many requests wait now.
+// Waiting is how many requests wait now, or listen.
 func (s *Service) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,4 +326,10 @@ func (s *Service) Close(ctx context.Context) {
 	case <-s.idle:
 	case <-ctx.Done():
 	}
+	s.feed.Close(ctx)
+}
+
+type observing interface {
+	store.Store
+	store.Observer
 }

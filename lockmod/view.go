@@ -14,6 +14,12 @@ type View struct {
 	Value string      `json:"value"`
 	TTL   int64       `json:"ttl"` // seconds left
 	Queue []ViewEntry `json:"queue"`
+
+	// More is how many more entries the queue has, where not all are shown.
+	More int `json:"more,omitempty"`
+
+	// Entry is what an event is about.
+	Entry *EventEntry `json:"entry,omitempty"`
 }
 
 // ViewEntry is one entry of a queue as JSON.
@@ -24,10 +30,32 @@ type ViewEntry struct {
 	TTL   *int64 `json:"ttl,omitempty"` // seconds left, of the holder
 }
 
+// EventEntry is the entry that an event is about, which may have gone with it.
+type EventEntry struct {
+	Index uint64 `json:"index"`
+	Value string `json:"value"`
+}
+
+// ViewList is a list of locks as JSON.
+type ViewList struct {
+	Items []View `json:"items"`
+
+	// Continue, if there are more, is the parameter of that name which gets them.
+	Continue string `json:"continue,omitempty"`
+}
+
+// shownEntries is how many entries of a queue a list or an event shows: with more,
+// every change of a long queue would be megabytes.
+const shownEntries = 1000
+
 // NewView returns the view of a queue as listed.
-func NewView(key string, l store.Listing) View {
-	v := View{Key: key, Queue: make([]ViewEntry, 0, len(l.Entries))}
-	for _, e := range l.Entries {
+func NewView(key string, l store.Listing) View { return newView(key, l.Entries, len(l.Entries)) }
+
+// newView shows the first entries of a queue.
+func newView(key string, entries []store.Entry, limit int) View {
+	n := min(limit, len(entries))
+	v := View{Key: key, Queue: make([]ViewEntry, 0, n), More: len(entries) - n}
+	for _, e := range entries[:n] {
 		entry := ViewEntry{Index: e.Index, Value: shown(e), State: "waiting"}
 		if e.Held {
 			left := wholeSeconds(e.Left)
@@ -37,6 +65,15 @@ func NewView(key string, l store.Listing) View {
 		v.Queue = append(v.Queue, entry)
 	}
 	return v
+}
+
+// newViewList shows queues.
+func newViewList(queues []store.Queue) ViewList {
+	l := ViewList{Items: make([]View, 0, len(queues))}
+	for _, q := range queues {
+		l.Items = append(l.Items, newView(q.Name, q.Entries, shownEntries))
+	}
+	return l
 }
 
 // shown is an entry's value as clients see it: a dash for none.
