@@ -202,6 +202,11 @@ func send(req *http.Request) reply {
 	if err != nil {
 		return reply{err: err, at: time.Now()}
 	}
+	return read(resp)
+}
+
+// read reads an answer whole.
+func read(resp *http.Response) reply {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return reply{err: err, status: resp.StatusCode, body: string(body), header: resp.Header, at: time.Now()}
