@@ -33,7 +33,7 @@ type hub struct {
 	log      *log // nil until somebody wants records
 	err      error
 	changed  chan struct{} // closed, and replaced, at every change
-	readers  map[*Subscription]struct{}
+	readers  map[*place]struct{}
 	moved    chan struct{} // closed, and replaced, when one of them has read
 	snapshot *snapshot
 }
@@ -51,7 +51,7 @@ func newHub(f *Feed, scope store.Scope, after uint64) *hub {
 		past:    after != 0,
 		ready:   make(chan struct{}),
 		changed: make(chan struct{}),
-		readers: make(map[*Subscription]struct{}),
+		readers: make(map[*place]struct{}),
 		moved:   make(chan struct{}),
 	}
 	h.ctx, h.stop = context.WithCancel(f.ctx)
@@ -169,8 +169,8 @@ const patience = 10 * time.Second
 
 // behind says that some reader would lose something soon.
 func (h *hub) behind() bool {
-	for s := range h.readers {
-		if s.next < h.log.first+uint64(len(h.log.records)/2) {
+	for p := range h.readers {
+		if p.next < h.log.first+uint64(len(h.log.records)/2) {
 			return true
 		}
 	}

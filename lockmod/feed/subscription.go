@@ -19,9 +19,14 @@ type Subscription struct {
 	hub  *hub
 
 	// Of one that reads records:
-	next  uint64 // the number of the first that it has not read; under hub.mu
+	place *place
 	known uint64 // it knew everything up to this revision when it came to the hub
 	told  uint64 // it has been told everything up to this revision; 0: nothing yet
+}
+
+// place is how far a listener has read a hub's records.
+type place struct {
+	next uint64 // the number of the first that it has not read; under hub.mu
 }
 
 // Follow listens to one queue, to ask for Holder and Queue.
@@ -90,7 +95,7 @@ func (h *hub) failure() error {
 
 // Close ends it.
 func (s *Subscription) Close() {
-	s.leave()
+	s.hub.leave(s.place)
 	s.feed.giveBack(s.hub)
 }
 
@@ -106,16 +111,16 @@ func (s *Subscription) enter(h *hub, after uint64) bool {
 		return false
 	}
 	s.hub, s.known, s.told = h, after, after
-	s.next = h.log.after(after)
-	h.readers[s] = struct{}{}
+	s.place = &place{h.log.after(after)}
+	h.readers[s.place] = struct{}{}
 	return true
 }
 
-func (s *Subscription) leave() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	delete(s.hub.readers, s)
-	s.hub.move()
+func (h *hub) leave(p *place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.readers, p)
+	h.move()
 }
 
 // move has those look again who wait for readers.
@@ -151,13 +156,13 @@ func (s *Subscription) read() (records []Record, changed <-chan struct{}, err er
 	switch {
 	case s.told == 0:
 		state := h.state()
-		s.next, s.told = h.log.end(), state.ID
+		s.place.next, s.told = h.log.end(), state.ID
 		return []Record{state}, nil, nil
-	case s.next < h.log.first:
+	case s.place.next < h.log.first:
 		return nil, nil, ErrTooSlow
 	}
-	for size := 0; s.next < h.log.end() && size < some; s.next++ {
-		e := h.log.records[s.next-h.log.first]
+	for size := 0; s.place.next < h.log.end() && size < some; s.place.next++ {
+		e := h.log.records[s.place.next-h.log.first]
 		if e.revision < s.known || e.revision == s.known && !e.again {
 			continue
 		}
@@ -165,7 +170,7 @@ func (s *Subscription) read() (records []Record, changed <-chan struct{}, err er
 		s.told = max(s.told, e.ID)
 		size += len(e.Text)
 	}
-	if s.next == h.log.end() {
+	if s.place.next == h.log.end() {
 		s.told = max(s.told, h.revision)
 	}
 	if len(records) > 0 {
@@ -179,15 +184,12 @@ func (s *Subscription) read() (records []Record, changed <-chan struct{}, err er
 
 // goOver goes over to a hub that knows the rest.
 func (s *Subscription) goOver(o *hub) {
-	old := s.hub
+	old, place := s.hub, s.place
 	if !s.enter(o, s.told) {
 		s.feed.giveBack(o)
 		return
 	}
-	old.mu.Lock()
-	delete(old.readers, s)
-	old.move()
-	old.mu.Unlock()
+	old.leave(place)
 	s.feed.giveBack(old)
 }
 
