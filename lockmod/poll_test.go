@@ -1,0 +1,98 @@
+package lockmod
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store/memstore"
+)
+
+// polls is one of each kind of long poll, as things stand with index 2 as the holder.
+func TestLongPoll(t *testing.T) {
+	api(t, func(t *testing.T, h http.Handler, svc *Service, _ *memstore.Store) {
+		answered := func(c *client, want string) {
+			t.Helper()
+			if status, body := c.has(); !c.hasEnded() || status != 200 || !strings.HasPrefix(body, want) || want == "" && body != "" {
+				t.Errorf("the answer is %d %q, want %q", status, body, want)
+			}
+		}
+		hangs := func(c *client) {
+			t.Helper()
+			if c.hasEnded() {
+				status, body := c.has()
+				t.Errorf("it is answered: %d %q", status, body)
+			}
+		}
+
+		free, held := ask(t, h, "GET", Prefix+"k?wait=true"), ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=0")
+		other := ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=7") // nobody holds it: that is another one
+		answered(other, "")
+		hangs(free)
+		hangs(held)
+		serve(h, "POST", Prefix+"k?ttl=60&value=bar", "", "")
+		answered(free, "bar")
+		answered(held, "bar")
+		if held.header.Get("X-Lock-Index") != "2" || held.header.Get("X-Lock-TTL") != "60" || held.header.Get("X-Etcd-Index") != "2" {
+			t.Errorf("the headers are %v", held.header)
+		}
+
+		answered(ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=0&field=index"), "2")
+		answered(ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=1"), "bar")
+		answered(ask(t, h, "GET", Prefix+"k?wait=false&waitIndex=2"), "bar")
+		now := ask(t, h, "GET", Prefix+"k?wait=true")
+		known := ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=2&field=index")
+		asJSON := ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=2", "Accept", "application/json")
+		short := ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=2&timeout=3")
+		answered(ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=2&timeout=0"), "bar")
+		for range 2 {
+			serve(h, "PUT", Prefix+"k?ttl=60&value=bar", "", "") // not another holder
+			next := ask(t, h, "POST", Prefix+"k?ttl=60")         // nor is that
+			hangs(next)
+			next.cancel()
+			hangs(now)
+		}
+		hangs(known)
+		time.Sleep(3 * time.Second)
+		answered(short, "bar")
+		hangs(known)
+
+		next := ask(t, h, "POST", Prefix+"k?ttl=60&value=foo")
+		hangs(next)
+		serve(h, "DELETE", Prefix+"k?value=bar", "", "")
+		_, index := next.has()
+		answered(now, "foo") // and never "": the lock is handed over in one revision
+		answered(known, index)
+		answered(asJSON, `{"key":"k","index":`+index+`,"value":"foo","ttl":60,"queue":[{`)
+
+		gone := ask(t, h, "GET", Prefix+"k?wait=true")
+		hangs(gone)
+		gone.cancel()
+		if !gone.hasEnded() || svc.Waiting() != 0 {
+			t.Errorf("%d still wait", svc.Waiting())
+		}
+	})
+}
+
+// A poll does not take what the gateway has not heard yet for a change.
+func TestLongPollOnAGatewayThatLagsBehind(t *testing.T) {
+	onBench(t, 2, func(b *bench) {
+		h := NewHandler(b.services[0], DefaultLimits(), b.services[0].logger)
+		other := NewHandler(b.services[1], DefaultLimits(), b.services[1].logger)
+		first := ask(b.T, h, "GET", Prefix+"k?wait=true") // has the gateway listen
+		first.has()
+		w := serve(other, "POST", Prefix+"k?ttl=60", "", "")
+		poll := ask(b.T, h, "GET", Prefix+"k?wait=true&waitIndex="+w.Body.String())
+		if poll.hasEnded() {
+			_, body := poll.has()
+			b.Errorf("answered with %q", body)
+		}
+		serve(other, "DELETE", Prefix+"k?index="+w.Body.String(), "", "")
+		if status, body := poll.has(); status != 200 || body != "" {
+			b.Errorf("got %d %q", status, body)
+		}
+		first.has()
+		time.Sleep(2 * asideIdle) // virtual: the goroutines aside end
+	})
+}
