@@ -6,8 +6,9 @@ import (
 )
 
 func FuzzEscapeName(f *testing.F) {
-	for _, s := range []string{"a", "a/b", "a%2Fb", "..", ".", "_hidden", "a b", "é☃", "\x00", "%", "a//b", "%5Fx"} {
+	for _, s := range []string{"a", "a/b", "a%2Fb", "..", ".", "_hidden", "a b", "é☃", "\x00", "%", "a//b", "%5Fx", "...", "._", "_.", "ü", "\xc3"} {
 		f.Add(s, s+"/c")
+		f.Add(s, ".")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		ea, eb := EscapeName(a), EscapeName(b)
@@ -19,6 +20,11 @@ func FuzzEscapeName(f *testing.F) {
 		}
 		if back, err := UnescapeName(ea); err != nil || back != a {
 			t.Errorf("%q comes back as %q (%v)", a, back, err)
+		}
+		for _, prefix := range []string{a, a[:len(a)/2], ""} {
+			if name := prefix + b; !strings.HasPrefix(EscapeName(name), EscapePrefix(prefix)) {
+				t.Errorf("%q begins with %q, but %q not with %q", name, prefix, EscapeName(name), EscapePrefix(prefix))
+			}
 		}
 	})
 }

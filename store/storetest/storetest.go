@@ -91,7 +91,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		acquireTests, joinTests, grantTests, withdrawTests, releaseTests, successorTests,
 		renewTests, listTests, keyTests, valueTests, watchTests, contextTests,
 		closeTests, sessionTests, expiryTests, lossTests, randomTests, hammerTests,
-		observeTests, goneTests, renewalTests, resumeTests,
+		scopeTests, observeTests, goneTests, renewalTests, resumeTests, observeFaultTests, surveyTests,
 	} {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {

@@ -21,6 +21,8 @@ var watchTests = []test{
 var aloneTests = []test{
 	{"WatchOfForgottenHistoryIsRefused_I5", watchOfForgottenHistory},
 	{"WatchThatBreaksSaysSo_I5", watchThatBreaks},
+	{"ObserverOfForgottenHistoryIsRefused", observerOfForgottenHistory},
+	{"ObserverThatBreaksSaysSo", observerThatBreaks},
 }
 
 // wantStates checks that the watch's picture of the queue went through everything

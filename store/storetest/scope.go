@@ -1,0 +1,110 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+var scopeTests = []test{
+	{"ObserverStartsWithWhatIsThere", observerStarts},
+	{"ObserverStartsLinearizably_I1", observerStartsLinearizably},
+	{"ObserverSeesTheNewQueuesOfItsScope", observerSeesNewQueues},
+}
+
+// prefixes are of scopes: of many names, of one, of some that are escaped.
+var prefixes = []string{"", "a", "a/", "a/b", "A", ".", "..", "...", "_", "__", "%", "%2", "%2F", "%5F", "/", "//", " ", "ü", "\xc3", "u", "k", strings.Repeat("k", 1023)}
+
+// scopes has each of some queues alone, and with all that begin like it.
+func scopes(space string) []store.Scope {
+	var all []store.Scope
+	for _, prefix := range prefixes {
+		all = append(all, store.Scope{Space: space, Name: prefix, Prefix: true})
+		if prefix != "" {
+			all = append(all, store.Scope{Space: space, Name: prefix})
+		}
+	}
+	return all
+}
+
+// crowd has somebody hold the lock of every odd name, in both spaces, and others
+// wait for some of them, and returns what is there for each space.
+func (f *fixture) crowd(a, b gateway) map[string]picture {
+	f.Helper()
+	there := map[string]picture{"lock": {}, "leader": {}}
+	for i, key := range keysToTry() {
+		g := a.at(key.Name)
+		g.f.key.Space = key.Space
+		entries := []store.Entry{held(g.hold(valued("v")))}
+		if i%3 == 0 {
+			other := b.at(key.Name)
+			other.f.key.Space = key.Space
+			entries = append(entries, other.queue(anonymous()))
+		}
+		there[key.Space][key.Name] = entries
+	}
+	return there
+}
+
+func observerStarts(f *fixture) {
+	a, b := f.open(), f.open()
+	begun := time.Now()
+	there := f.crowd(a, b)
+	for space, all := range there {
+		for _, s := range scopes(space) {
+			o := f.observe(b, s, 0)
+			_, now := o.begin()
+			o.stop()
+			f.wantPicture(now, all.within(s), fmt.Sprintf("%+.40v starts with", s))
+			for _, entries := range now {
+				f.wantTTL(entries[0], long, time.Since(begun))
+			}
+		}
+	}
+
+	// Only what is empty shows nothing.
+	empty := f.observe(b, store.Scope{Space: "lock", Name: "nobody", Prefix: true}, 0)
+	if _, now := empty.begin(); len(now) > 0 {
+		f.Fatalf("an empty scope starts with\n%v", now)
+	}
+}
+
+func observerStartsLinearizably(f *fixture) {
+	a, b := f.open(), f.open()
+	var revision uint64
+	for range 15 {
+		e := a.hold(valued("v"))
+		o := f.observe(b, everything, 0)
+		at, now := o.begin()
+		o.stop()
+		f.wantPicture(now, picture{f.key.Name: {e}}, "the observer starts with")
+		if at < e.Index || at < revision || b.Revision() < at {
+			f.Fatalf("after %s, an observer starts at %d (before: %d, seen: %d)", describe(e), at, revision, b.Revision())
+		}
+		revision = at
+		b.release(e)
+		o = f.observe(a, exactly(f.key), 0)
+		_, now = o.begin()
+		o.stop()
+		f.wantPicture(now, picture{}, "the observer starts with")
+	}
+}
+
+func observerSeesNewQueues(f *fixture) {
+	a, b := f.open(), f.open()
+	observers := make(map[store.Scope]*observer)
+	for _, space := range []string{"lock", "leader"} {
+		for i, s := range scopes(space) {
+			observers[s] = f.observe([]gateway{a, b}[i%2], s, 0)
+		}
+	}
+	for _, o := range observers {
+		o.begin()
+	}
+	there := f.crowd(a, b)
+	for s, o := range observers {
+		o.until(there[s.Space].within(s))
+	}
+}
