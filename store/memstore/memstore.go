@@ -8,7 +8,9 @@
 // It is strict where a caller could come to depend on luck: each change of an
 // entry's parties is a revision and an event that shows nothing new, with a new
 // Ref; an Acquire that says Contended queues without looking, even in an empty
-// queue; a Release grants to a successor only with its newest Ref.
+// queue; a Release grants to a successor only with its newest Ref; a renewal for the
+// same TTL has no revision; an Observe calls apply without changes for what happens
+// outside its scope.
 //
 // What it does not model:
 //
