@@ -26,6 +26,9 @@ type direct interface {
 
 	// sessions is how many gateways have one, or what else they have left.
 	sessions(ctx context.Context) (int, error)
+
+	// forget has it forget its history.
+	forget(ctx context.Context) error
 }
 
 type directV3 struct{ *clientv3.Client }
@@ -67,6 +70,14 @@ func (d directV3) sessions(ctx context.Context) (int, error) {
 	return len(resp.Leases), nil
 }
 
+func (d directV3) forget(ctx context.Context) error {
+	resp, err := d.Get(ctx, "/")
+	if err == nil {
+		_, err = d.Compact(ctx, resp.Header.Revision)
+	}
+	return err
+}
+
 type directV2 struct{ keys string }
 
 func openV2(_ testing.TB, endpoint string) direct { return directV2{endpoint + "/v2/keys"} }
@@ -91,6 +102,16 @@ func (d directV2) queue(ctx context.Context, key string) ([]uint64, error) {
 func (d directV2) sessions(ctx context.Context) (int, error) {
 	nodes, err := d.list(ctx, "/_etcd/mod/gateway")
 	return len(nodes), err
+}
+
+// forget writes what history has room for.
+func (d directV2) forget(ctx context.Context) error {
+	for range 1001 {
+		if err := d.put(ctx, "forget", "this"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type node struct {

@@ -22,16 +22,19 @@ type queue struct {
 }
 
 // queue reads a lock with its queue.
-func (g *gateway) queue(key string) (queue, error) {
+func (g *gateway) queue(key string) (queue, error) { return g.queueAt("/mod/v2/lock/" + key) }
+
+// queueAt reads a lock or an election.
+func (g *gateway) queueAt(path string) (queue, error) {
 	var q queue
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, g.url+"/mod/v2/lock/"+key, nil)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, g.url+path, nil)
 	if err != nil {
 		return q, err
 	}
 	req.Header.Set("Accept", "application/json")
 	r := send(req)
 	if r.err != nil || r.status != http.StatusOK {
-		return q, fmt.Errorf("GET %s as JSON: %v", key, r)
+		return q, fmt.Errorf("GET %s as JSON: %v", path, r)
 	}
 	return q, json.Unmarshal([]byte(r.body), &q)
 }

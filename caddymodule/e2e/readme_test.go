@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +134,8 @@ type reader struct {
 	dir   string
 	known map[string]string // the document's indices, and those that they were
 	waits []*running
+
+	streams []*running // which do not end
 }
 
 // session goes through a section, with a gateway on that backend.
@@ -153,6 +157,9 @@ func session(t *testing.T, b backend, blocks []fence) {
 			want = blocks[i+1].text
 		}
 		r.read(f, want)
+	}
+	for _, s := range r.streams {
+		r.listened(s)
 	}
 	for _, w := range r.waits {
 		<-w.ended
@@ -185,6 +192,8 @@ func (r *reader) read(f fence, want string) {
 		if p.err != nil || p.out == "" {
 			r.t.Errorf("%s: %v, prints %q\n%s", f, p.err, p.out, p.log.String())
 		}
+	case strings.Contains(block, "text/event-stream"):
+		r.listen(f, want)
 	case program == "curl", program == "sh":
 		r.command(f, want)
 	default:
@@ -194,7 +203,7 @@ func (r *reader) read(f fence, want string) {
 
 // command runs a line to its end, or until it waits for a lock.
 func (r *reader) command(f fence, want string) {
-	before, _ := r.g.queue("customer1")
+	before, _ := r.g.queueAt(path(f))
 	p := r.start(f)
 	waiting := false
 	eventually(r.t, 30*time.Second, func() error {
@@ -203,7 +212,7 @@ func (r *reader) command(f fence, want string) {
 			return nil
 		default:
 		}
-		now, err := r.g.queue("customer1")
+		now, err := r.g.queueAt(path(f))
 		if waiting = err == nil && len(now.Queue) > max(1, len(before.Queue)); waiting {
 			return nil
 		}
@@ -225,30 +234,88 @@ func (r *reader) command(f fence, want string) {
 	r.compare(f, want, p.out)
 }
 
+// path is where a command goes to, of a lock or an election.
+func path(f fence) string {
+	return regexp.MustCompile(`/mod/v2/(lock|leader)/[^?'"\s]+|$`).FindString(f.text)
+}
+
+// listen runs a line that does not end, until it prints something. What that has to
+// be is known when all others have been run.
+func (r *reader) listen(f fence, want string) {
+	p := r.start(f)
+	p.want = want
+	r.streams = append(r.streams, p)
+	eventually(r.t, 10*time.Second, func() error {
+		if !strings.Contains(p.printed.String(), "\nid: ") {
+			return fmt.Errorf("%s prints %q", f, p.printed.String())
+		}
+		return nil
+	})
+}
+
+// listened ends such a line when it has printed enough.
+func (r *reader) listened(p *running) {
+	eventually(r.t, 10*time.Second, func() error {
+		if len(strings.Split(p.printed.String(), "\n")) < len(strings.Split(p.want, "\n")) {
+			return fmt.Errorf("%s prints no more than %q", p.fence, p.printed.String())
+		}
+		return nil
+	})
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	<-p.ended
+	r.compare(p.fence, p.want, p.out)
+}
+
 // running is a command that has been started.
 type running struct {
-	fence fence
-	ended chan struct{}
-	out   string
-	log   bytes.Buffer
-	err   error
+	fence   fence
+	cmd     *exec.Cmd
+	want    string
+	printed buffer
+	ended   chan struct{}
+	out     string // when it has ended
+	log     bytes.Buffer
+	err     error
+}
+
+// buffer can be read while it is written to.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 func (r *reader) start(f fence) *running {
 	p := &running{fence: f, ended: make(chan struct{})}
-	cmd := exec.Command("bash", "-c", f.text)
-	cmd.Dir, cmd.Env, cmd.Stderr = r.dir, slices.Concat(r.sh.env, []string{"HOME=" + r.dir}), &p.log
+	p.cmd = exec.Command("bash", "-c", f.text)
+	p.cmd.Dir, p.cmd.Env = r.dir, slices.Concat(r.sh.env, []string{"HOME=" + r.dir})
+	p.cmd.Stdout, p.cmd.Stderr = &p.printed, &p.log
+	if p.err = p.cmd.Start(); p.err != nil {
+		close(p.ended)
+		return p
+	}
 	go func() {
 		defer close(p.ended)
-		out, err := cmd.Output()
-		p.out, p.err = string(out), err
+		p.err = p.cmd.Wait()
+		p.out = p.printed.String()
 	}()
 	return p
 }
 
 // What differs from run to run.
 var (
-	indices = regexp.MustCompile(`(?m)(^|"index":|index )(\d+)(\b|$)`)
+	indices = regexp.MustCompile(`(?m)(^|"index":|index |^id: )(\d+)(\b|$)`)
 	ttls    = regexp.MustCompile(`"ttl":\d+,"queue|"ttl":\d+}`)
 	ids     = regexp.MustCompile(`[A-Z2-7]{26}`)
 )
