@@ -115,26 +115,40 @@ func TestAdaptErrors(t *testing.T) {
 		{etcd("embedded /" + strings.Repeat("long/", 25)), "is too long"},
 		{site("etcd http://127.0.0.1:2379"), "unexpected 'http://127.0.0.1:2379' after etcd"},
 		{site("etcd {\n surprise\n}"), "unknown option 'surprise' in etcd"},
-		{site("etcd {\n lock x\n}"), "unexpected 'x' after lock"},
-		{site("etcd {\n lock {\n surprise x\n }\n}"), "unknown option 'surprise' in lock"},
-		{site("etcd {\n lock\n lock\n}"), "lock is set twice"},
-		{site("etcd_lock x"), "unexpected 'x' after etcd_lock"},
-		{site("etcd_lock {\n surprise x\n}"), "unknown option 'surprise' in etcd_lock"},
-		{site("etcd_lock {\n max_waiting\n}"), "max_waiting needs a value"},
-		{site("etcd_lock {\n max_waiting many\n}"), "max_waiting 'many' is not a number above 0"},
-		{site("etcd_lock {\n max_waiting 0\n}"), "max_waiting '0' is not a number above 0"},
-		{site("etcd_lock {\n max_waiting 1\n max_waiting 2\n}"), "max_waiting is set twice"},
-		{site("etcd_lock {\n max_value 2MiB\n}"), "max_value 2097152 is more than"},
-		{site("etcd_lock {\n max_key -1\n}"), "max_key '-1' is not a number above 0"},
-		{site("etcd_lock {\n max_body 1KiB x\n}"), "unexpected 'x' after max_body"},
-		{site("etcd_lock {\n max_ttl long\n}"), "max_ttl 'long' is not a duration above 0"},
-		{site("etcd_lock {\n max_ttl 1500ms\n}"), "max_ttl 1.5s is not a whole number of seconds"},
 		{site("etcd_not_found x"), "unexpected 'x' after etcd_not_found"},
 		{site("etcd_drain {\n x\n}"), "unexpected 'x' after etcd_drain"},
 	} {
-		if got := adapted(t, c.caddyfile); !strings.Contains(got, c.because) {
-			t.Errorf("%s\ngot %s, want an error with %q", c.caddyfile, got, c.because)
+		refuses(t, c.caddyfile, c.because)
+	}
+	// The handlers with limits, alone and as parts of the directive.
+	for name, part := range map[string]string{"etcd_lock": "lock", "etcd_leader": "leader"} {
+		within := func(lines string) string { return site("etcd {\n" + lines + "\n}") }
+		refuses(t, within(part+"\n"+part), part+" is set twice")
+		refuses(t, within(part+"\nlock\nleader"), part+" is set twice")
+		for _, c := range []struct{ options, because string }{
+			{" x", "unexpected 'x' after NAME"},
+			{" {\n surprise x\n}", "unknown option 'surprise' in NAME"},
+			{" {\n max_waiting\n}", "max_waiting needs a value"},
+			{" {\n max_waiting many\n}", "max_waiting 'many' is not a number above 0"},
+			{" {\n max_waiting 0\n}", "max_waiting '0' is not a number above 0"},
+			{" {\n max_waiting 1\n max_waiting 2\n}", "max_waiting is set twice"},
+			{" {\n max_value 2MiB\n}", "max_value 2097152 is more than"},
+			{" {\n max_key -1\n}", "max_key '-1' is not a number above 0"},
+			{" {\n max_body 1KiB x\n}", "unexpected 'x' after max_body"},
+			{" {\n max_ttl long\n}", "max_ttl 'long' is not a duration above 0"},
+			{" {\n max_ttl 1500ms\n}", "max_ttl 1.5s is not a whole number of seconds"},
+		} {
+			refuses(t, site(name+c.options), strings.Replace(c.because, "NAME", name, 1))
+			refuses(t, within(part+c.options), strings.Replace(c.because, "NAME", part, 1))
 		}
+	}
+}
+
+// refuses fails the test unless a Caddyfile makes an error that says so.
+func refuses(t *testing.T, caddyfile, because string) {
+	t.Helper()
+	if got := adapted(t, caddyfile); !strings.Contains(got, because) {
+		t.Errorf("%s\ngot %s, want an error with %q", caddyfile, got, because)
 	}
 }
 

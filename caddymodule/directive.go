@@ -6,19 +6,31 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseLock)
+	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseHandler[Lock])
+	httpcaddyfile.RegisterHandlerDirective("etcd_leader", parseHandler[Leader])
 	httpcaddyfile.RegisterHandlerDirective("etcd_not_found", parseBare[NotFound])
 	httpcaddyfile.RegisterHandlerDirective("etcd_drain", parseBare[Drain])
 	httpcaddyfile.RegisterDirective("etcd", parseSite)
 	// What is registered last stands last.
-	for _, name := range []string{"etcd_lock", "etcd_not_found", "etcd_drain", "etcd"} {
+	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_not_found", "etcd_drain", "etcd"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "reverse_proxy")
 	}
+}
+
+// parseHandler parses a handler that knows its own syntax.
+func parseHandler[H any, P interface {
+	*H
+	caddyhttp.MiddlewareHandler
+	caddyfile.Unmarshaler
+}](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := P(new(H))
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
 // parseBare parses a handler that has no options. Syntax:
@@ -48,13 +60,19 @@ func parseBare[H any, P interface {
 //	        max_body    <size>
 //	        max_ttl     <duration>
 //	    }
+//	    leader {
+//	        ... # as lock's
+//	    }
 //	}
 //
-// The block is optional; for lock's, see the directive etcd_lock. For an etcd at
-// 10.0.0.1:2379, it is what these would be, in this order:
+// The block and everything in it are optional; for lock's and leader's, see the
+// directives etcd_lock and etcd_leader. For an etcd at 10.0.0.1:2379, it is what
+// these would be, in this order:
 //
 //	etcd_lock /mod/v2/lock
 //	etcd_lock /mod/v2/lock/*
+//	etcd_leader /mod/v2/leader
+//	etcd_leader /mod/v2/leader/*
 //	etcd_not_found               # whatever else is below /mod
 //	etcd_drain                   # a watch doesn't keep Caddy from exiting
 //
@@ -89,27 +107,28 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if h.NextArg() {
 		return nil, h.Errf("unexpected '%s' after etcd: where etcd is stands in the global option", h.Val())
 	}
-	var lock *Lock
+	lock, leader := new(Lock), new(Leader)
+	parts := map[string]*Limits{"lock": &lock.Limits, "leader": &leader.Limits}
+	seen := make(map[string]bool)
 	for h.NextBlock(0) {
-		if h.Val() != "lock" {
-			return nil, h.Errf("unknown option '%s' in etcd", h.Val())
-		}
-		if lock != nil {
+		name := h.Val()
+		part, known := parts[name]
+		switch {
+		case !known:
+			return nil, h.Errf("unknown option '%s' in etcd", name)
+		case seen[name]:
 			return nil, setTwice(h.Dispenser)
 		}
-		lock = new(Lock)
-		if err := lock.unmarshalLimits(h.Dispenser); err != nil {
+		seen[name] = true
+		if err := part.unmarshalCaddyfile(h.Dispenser); err != nil {
 			return nil, err
 		}
-	}
-	if lock == nil {
-		lock = new(Lock)
 	}
 	option, ok := h.Option("etcd").(httpcaddyfile.App)
 	if !ok {
 		return nil, h.Err("the directive etcd needs the global option of the same name, which says where etcd is")
 	}
-	routes, err := siteRoutes(option.Value, lock)
+	routes, err := siteRoutes(option.Value, lock, leader)
 	if err != nil {
 		return nil, h.WrapErr(err)
 	}
@@ -124,7 +143,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 }
 
 // siteRoutes is what the directive expands to, for an etcd app.
-func siteRoutes(app json.RawMessage, lock *Lock) (caddyhttp.RouteList, error) {
+func siteRoutes(app json.RawMessage, lock *Lock, leader *Leader) (caddyhttp.RouteList, error) {
 	var a App
 	if err := json.Unmarshal(app, &a); err != nil {
 		return nil, fmt.Errorf("decoding the etcd app: %w", err)
@@ -134,12 +153,18 @@ func siteRoutes(app json.RawMessage, lock *Lock) (caddyhttp.RouteList, error) {
 		return nil, err
 	}
 	routes := caddyhttp.RouteList{
-		{
-			MatcherSetsRaw: []caddy.ModuleMap{{"path": caddyconfig.JSON([]string{lockPath, lockPath + "/*"}, nil)}},
-			HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(lock, "handler", "etcd_lock", nil)},
-		},
+		locks.route(caddyconfig.JSONModuleObject(lock, "handler", "etcd_lock", nil)),
+		leaders.route(caddyconfig.JSONModuleObject(leader, "handler", "etcd_leader", nil)),
 		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(NotFound{}, "handler", "etcd_not_found", nil)}},
 		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(Drain{}, "handler", "etcd_drain", nil)}},
 	}
 	return append(routes, to.routes()...), nil
+}
+
+// route has a handler serve a module's path and what is below it.
+func (m module) route(handler json.RawMessage) caddyhttp.Route {
+	return caddyhttp.Route{
+		MatcherSetsRaw: []caddy.ModuleMap{{"path": caddyconfig.JSON([]string{m.path, m.path + "/*"}, nil)}},
+		HandlersRaw:    []json.RawMessage{handler},
+	}
 }

@@ -177,11 +177,17 @@ func (g *gateway) unlock(key, index string) {
 // wait has a request wait for a lock that is held.
 func (g *gateway) wait(key string) <-chan reply {
 	g.t.Helper()
-	before := g.waiting(key)
+	return g.queue(http.MethodPost, "/mod/v2/lock/"+key, "ttl=60")
+}
+
+// queue has a request wait in the queue at that path.
+func (g *gateway) queue(method, path, query string) <-chan reply {
+	g.t.Helper()
+	before := g.waitingAt(path)
 	answer := make(chan reply, 1)
-	go func() { answer <- g.do(http.MethodPost, "/mod/v2/lock/"+key+"?ttl=60") }()
+	go func() { answer <- g.do(method, path+"?"+query) }()
 	deadline := time.Now().Add(10 * time.Second)
-	for g.waiting(key) == before {
+	for g.waitingAt(path) == before {
 		if time.Now().After(deadline) {
 			g.t.Fatal("the request does not queue within 10 s")
 		}
@@ -189,8 +195,10 @@ func (g *gateway) wait(key string) <-chan reply {
 	return answer
 }
 
-func (g *gateway) waiting(key string) int {
-	req, err := http.NewRequest(http.MethodGet, "http://"+g.address+"/mod/v2/lock/"+key, nil)
+func (g *gateway) waiting(key string) int { return g.waitingAt("/mod/v2/lock/" + key) }
+
+func (g *gateway) waitingAt(path string) int {
+	req, err := http.NewRequest(http.MethodGet, "http://"+g.address+path, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}

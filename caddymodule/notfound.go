@@ -5,9 +5,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddy-etcd/caddy-etcd/lockmod"
-	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 func init() {
@@ -42,7 +39,7 @@ func (n *NotFound) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !below(r.URL.Path, "/mod") && !below(caddyhttp.CleanPath(r.URL.Path, true), "/mod") {
 		return next.ServeHTTP(w, r)
 	}
-	lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, n.app.connection.locks.Revision())
+	notFound(w, r, n.app)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-etcd/caddy-etcd/leadermod"
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
@@ -63,11 +64,12 @@ type connection struct {
 	store       store.Store
 	closeClient func() error // after the store
 	locks       *lockmod.Service
+	leaders     *lockmod.Service
 
-	endLocks func()        // once; answers all that wait
-	end      func()        // once; begins the end, in the background
-	unhook   func() bool   // from the life's end
-	closed   chan struct{} // when all of it has ended
+	endServices func()        // once; answers all that wait
+	end         func()        // once; begins the end, in the background
+	unhook      func() bool   // from the life's end
+	closed      chan struct{} // when all of it has ended
 
 	ctx    context.Context // of what is done in the background
 	cancel context.CancelFunc
@@ -111,16 +113,20 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.locks = lockmod.New(c.store, "lock", c.logger)
-	c.endLocks = sync.OnceFunc(func() {
+	c.leaders = lockmod.New(c.store, leadermod.Space, c.logger)
+	c.endServices = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), serviceGrace)
 		defer cancel()
-		c.locks.Close(ctx)
+		var services sync.WaitGroup
+		services.Go(func() { c.locks.Close(ctx) })
+		services.Go(func() { c.leaders.Close(ctx) })
+		services.Wait()
 	})
 	c.end = sync.OnceFunc(func() {
 		closing.Store(c, nil)
 		go c.close()
 	})
-	c.unhook = context.AfterFunc(l.ctx, c.endLocks)
+	c.unhook = context.AfterFunc(l.ctx, c.endServices)
 	return c, nil
 }
 
@@ -151,7 +157,7 @@ func (c *connection) close() {
 	defer close(c.closed)
 	c.unhook()
 	c.cancel()
-	c.endLocks()
+	c.endServices()
 	c.work.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), storeGrace)
 	defer cancel()
