@@ -68,10 +68,11 @@ type Observer interface {
 	// call, deletions first. start may be nil where the caller knows what it
 	// would be told.
 	//
-	// A renewal that etcd does not number is told within 2 s with the revision of
-	// the last call again, several perhaps as one; in a scope of very many holders,
-	// later. apply may also be called without changes: there were none up to that
-	// revision.
+	// A renewal that etcd does not number has to be looked for. It is told within 2 s,
+	// in a scope of very many holders later, with the revision of the last call again.
+	// One that adds less than 2 s to what was left may not be told, and several may be
+	// told as one: where that would take more than one look a second, simple wins.
+	// apply may also be called without changes: there were none up to that revision.
 	//
 	// It returns when ctx ends (nil), without another call, or when it cannot go on.
 	// Then the caller may call it again, after the revision of the last call.
