@@ -231,12 +231,13 @@ func manyObservers(f *fixture) {
 		observe(i)
 	}
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	for i, g := range gateways {
 		for _, name := range names {
-			players := player{g: g.at(name), r: f.random()}
+			p := player{g: g.at(name), r: f.random()}
 			wg.Go(func() {
 				for range 10 {
-					if err := players.step(); err != nil {
+					if err := p.step(); err != nil {
 						f.Errorf("gateway %d: %v", i, err)
 						return
 					}

@@ -265,6 +265,7 @@ func queuesCanBeFollowed(f *fixture) {
 	r := f.random()
 	names := []string{"a", "a/1", "b", "c"}
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	var playing atomic.Int32
 	for _, name := range names {
 		p := &player{g: a.at(name), r: f.random()}
