@@ -241,14 +241,16 @@ func (o *observer) now() (uint64, picture) {
 func (o *observer) until(want picture) {
 	o.f.Helper()
 	var now picture
+	found := false
 	defer func() {
-		if o.f.Failed() {
+		if !found {
 			o.f.Logf("the changes lead to\n%vand not to\n%v", now, want)
 		}
 	}()
 	o.f.eventually(patience, "the observer saw all changes", func() bool {
 		_, now = o.now()
-		return o.f.same(now, want)
+		found = o.f.same(now, want)
+		return found
 	})
 }
 

@@ -38,6 +38,14 @@ func (o *observer) untilRenewed(queue string, e store.Entry, ttl time.Duration, 
 	}
 }
 
+// waitForARenewal waits until a renewal shows, where what is left is told in whole
+// seconds.
+func (g gateway) waitForARenewal(e store.Entry) {
+	g.f.Helper()
+	g.waitAWhile(e)
+	g.waitAWhile(e)
+}
+
 // renewals are ways to renew the hold of the value v, and the TTL that it has then.
 var renewals = map[string]struct {
 	renew func(a, b gateway, e store.Entry)
@@ -84,7 +92,7 @@ func observerIsToldOfRenewals(f *fixture) {
 		o.until(known.within(o.scope))
 	}
 	last := names[len(names)-1]
-	a.at(last).waitAWhile(holds[last]) // in whole seconds, a renewal at once could not be told
+	a.at(last).waitForARenewal(holds[last])
 	begun, done := make(map[string]time.Time), make(map[string]time.Time)
 	for name, r := range renewals {
 		begun[name] = time.Now()
@@ -107,7 +115,7 @@ func observerIsToldOfEachRenewal(f *fixture) {
 	o.begin()
 	e := a.hold(valued("v"))
 	for i := range 3 {
-		a.waitAWhile(e)
+		a.waitForARenewal(e)
 		g := []gateway{a, b}[i%2]
 		begun := time.Now()
 		g.renew(byIndex(e), long)
