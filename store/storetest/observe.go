@@ -227,7 +227,7 @@ func manyObservers(f *fixture) {
 		s := []store.Scope{everything, {Space: "lock", Name: "a", Prefix: true}, {Space: "lock", Name: "a/1"}}[i%3]
 		observers = append(observers, f.observe(gateways[i%2], s, 0))
 	}
-	for i := range 30 {
+	for i := range 20 {
 		observe(i)
 	}
 	var wg sync.WaitGroup

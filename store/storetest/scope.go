@@ -94,17 +94,21 @@ func observerStartsLinearizably(f *fixture) {
 
 func observerSeesNewQueues(f *fixture) {
 	a, b := f.open(), f.open()
-	observers := make(map[store.Scope]*observer)
-	for _, space := range []string{"lock", "leader"} {
-		for i, s := range scopes(space) {
-			observers[s] = f.observe([]gateway{a, b}[i%2], s, 0)
-		}
+	observers := []*observer{
+		f.observe(a, everything, 0),
+		f.observe(b, store.Scope{Space: "leader", Prefix: true}, 0),
+	}
+	for _, prefix := range []string{"a/", ".", "_", "%2", "ü", "k"} {
+		observers = append(observers,
+			f.observe(a, store.Scope{Space: "lock", Name: prefix, Prefix: true}, 0),
+			f.observe(b, store.Scope{Space: "leader", Name: prefix, Prefix: true}, 0),
+			f.observe(b, store.Scope{Space: "lock", Name: prefix}, 0))
 	}
 	for _, o := range observers {
 		o.begin()
 	}
 	there := f.crowd(a, b)
-	for s, o := range observers {
-		o.until(there[s.Space].within(s))
+	for _, o := range observers {
+		o.until(there[o.scope.Space].within(o.scope))
 	}
 }

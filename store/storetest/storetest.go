@@ -34,7 +34,8 @@ type Harness struct {
 	// lock. The default is 1.
 	HoldEvents int
 
-	// ExactTTL says that List and Watch tell the TTL as it was last set.
+	// ExactTTL says that List and Watch, and an observer's methods, tell the TTL as it
+	// was last set.
 	ExactTTL bool
 
 	// LateEntries is for how long an entry stays that a request makes after it has

@@ -258,12 +258,15 @@ func queuesAreWhole(f *fixture) {
 	}
 }
 
-// queuesCanBeFollowed: while others go on, a survey and the changes after its
-// revision lead to what is there. Some of them may be in the survey already.
+// queuesCanBeFollowed: while others go on, each queue of a survey is as it was at some
+// time since the survey's revision, and the changes after that lead to what is there
+// in the end. Some of them may be in the survey already.
 func queuesCanBeFollowed(f *fixture) {
 	a, b := f.open(), f.open()
 	r := f.random()
 	names := []string{"a", "a/1", "b", "c"}
+	witness := f.observe(a, everything, 0)
+	witness.begin()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	var playing atomic.Int32
@@ -280,22 +283,40 @@ func queuesCanBeFollowed(f *fixture) {
 			}
 		})
 	}
+	var pages []store.Survey
 	var observers []*observer
 	for len(observers) == 0 || len(observers) < 8 && playing.Load() > 0 {
 		limit := 1 + r.IntN(3)
-		first := b.survey(everything, "", limit)
-		queues, last := first.Queues, first
+		last := b.survey(everything, "", limit)
+		first, queues := last.Revision, last.Queues
+		pages = append(pages, last)
 		for last.More {
 			last = b.survey(everything, queues[len(queues)-1].Name, limit)
 			queues = append(queues, last.Queues...)
+			pages = append(pages, last)
 		}
-		o := &observer{f: f, scope: everything, noStart: true, lenient: true, from: first.Revision, first: pictureOf(queues)}
-		o.run(b, first.Revision, nil)
+		o := &observer{f: f, scope: everything, noStart: true, lenient: true, from: first, first: pictureOf(queues)}
+		o.run(b, first, nil)
 		observers = append(observers, o)
 	}
 	wg.Wait()
 	final := a.picture(names...)
-	for _, o := range observers {
+	for _, o := range append(observers, witness) {
 		o.until(final)
+	}
+	moments := witness.moments()
+	for _, page := range pages {
+		for _, q := range page.Queues {
+			var since []picture
+			for i, m := range moments {
+				if i == len(moments)-1 || moments[i+1].revision > page.Revision {
+					since = append(since, picture{q.Name: m.was[q.Name]})
+				}
+			}
+			shown := picture{q.Name: q.Entries}
+			if !slices.ContainsFunc(since, func(was picture) bool { return f.same(was, shown) }) {
+				f.Fatalf("never since %d was there what a survey shows:\n%v", page.Revision, shown)
+			}
+		}
 	}
 }
