@@ -15,7 +15,7 @@ var scopeTests = []test{
 }
 
 // prefixes are of scopes: of many names, of one, of some that are escaped.
-var prefixes = []string{"", "a", "a/", "a/b", "A", ".", "..", "...", "_", "__", "%", "%2", "%2F", "%5F", "/", "//", " ", "ü", "\xc3", "u", "k", strings.Repeat("k", 1023)}
+var prefixes = []string{"", "a", "a/", ".", "..", "_", "%", "%2F", "/", "ü", "\xc3", strings.Repeat("k", 1023)}
 
 // scopes has each of some queues alone, and with all that begin like it.
 func scopes(space string) []store.Scope {
