@@ -72,6 +72,7 @@ http://127.0.0.1:4001 {
 // A load balancer sends everything to the backend that leads: to another one after
 // it resigns, and after its TTL has passed.
 func TestHealthCheck(t *testing.T) {
+	t.Parallel()
 	for name, caddyfile := range map[string]string{"with the gateway": balancer, "apart": plainBalancer} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
