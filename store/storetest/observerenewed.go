@@ -38,12 +38,11 @@ func (o *observer) untilRenewed(queue string, e store.Entry, ttl time.Duration, 
 	}
 }
 
-// waitForARenewal waits until a renewal shows, where what is left is told in whole
-// seconds.
+// waitForARenewal waits until a renewal of a hold for long adds so much that it has
+// to be told.
 func (g gateway) waitForARenewal(e store.Entry) {
 	g.f.Helper()
-	g.waitAWhile(e)
-	g.waitAWhile(e)
+	g.f.eventually(patience, "2 seconds of the TTL are over", func() bool { return g.find(e).Left < long-2*time.Second })
 }
 
 // renewals are ways to renew the hold of the value v, and the TTL that it has then.

@@ -79,7 +79,7 @@ func queuesArePaged(f *fixture) {
 		for i, s := range scopes(space) {
 			want := all.within(s)
 			for _, limit := range []int{1, 2, 3, 100} {
-				if limit < 100 && i%3 > 0 {
+				if limit < 100 && (i%3 > 0 || space == "leader") {
 					continue // to save time
 				}
 				got := a.surveyAll(s, limit)
@@ -93,12 +93,12 @@ func queuesArePaged(f *fixture) {
 			}
 
 			// Of just as many as there are, nothing is behind.
-			if n := len(want); n > 0 {
+			if n := len(want); n > 0 && space == "lock" {
 				if got := b.survey(s, "", n); len(got.Queues) != n || got.More {
 					f.Fatalf("of %d queues, %d are there, and more: %t", n, len(got.Queues), got.More)
 				}
 			}
-			if n := len(want); n > 1 {
+			if n := len(want); n > 1 && space == "lock" {
 				if got := b.survey(s, "", n-1); len(got.Queues) != n-1 || !got.More {
 					f.Fatalf("of %d queues, %d are there, and more: %t", n-1, len(got.Queues), got.More)
 				}
