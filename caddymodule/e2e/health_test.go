@@ -12,39 +12,8 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
-// A load balancer whose health checks ask the gateway who leads. A check tells the
-// upstream's address in a header only, so that is made the name that is asked for.
-// An answer of 200 with no body is what Caddy says for a site that it does not
-// have: it must not make a backend healthy.
-const balancer = `{
-	etcd {
-		endpoints http://10.0.0.1:2379
-	}
-}
-
-http://app.example.com {
-	reverse_proxy 10.0.1.1:8080 10.0.1.2:8080 10.0.1.3:8080 {
-		health_upstream 127.0.0.1:4001
-		health_uri /mod/v2/leader/web
-		health_headers {
-			X-Candidate {http.reverse_proxy.active.target_upstream}
-		}
-		health_body .
-		health_interval 1s
-		health_timeout 1s
-		lb_try_duration 10s
-	}
-}
-
-http://127.0.0.1:4001 {
-	bind 127.0.0.1
-	@candidate header X-Candidate *
-	uri @candidate query name {header.X-Candidate}
-	etcd
-}
-`
-
-// The same for a Caddy without this project's modules, and a gateway elsewhere.
+// plainBalancer is the README's load balancer for a Caddy without this project's
+// modules, and a gateway elsewhere.
 const plainBalancer = `http://app.example.com {
 	reverse_proxy 10.0.1.1:8080 10.0.1.2:8080 10.0.1.3:8080 {
 		health_upstream 127.0.0.1:4001
@@ -69,11 +38,11 @@ http://127.0.0.1:4001 {
 }
 `
 
-// A load balancer sends everything to the backend that leads: to another one after
-// it resigns, and after its TTL has passed.
+// The README's load balancer sends everything to the backend that leads: to another
+// one after it resigns, and after its TTL has passed.
 func TestHealthCheck(t *testing.T) {
 	t.Parallel()
-	for name, caddyfile := range map[string]string{"with the gateway": balancer, "apart": plainBalancer} {
+	for name, caddyfile := range map[string]string{"with the gateway": block(t, "health_upstream", "etcd\n"), "apart": plainBalancer} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := v3on37.run(t)

@@ -167,17 +167,3 @@ func (s *stream) count(n int) []event {
 	s.t.Helper()
 	return s.until(fmt.Sprintf("%d events", n), 10*time.Second, func(events []event) bool { return len(events) >= n })
 }
-
-// wantEvent fails the test unless that is the event: its kind, the entry that it is
-// about, the holder then, and how many are in the queue then.
-func wantEvent(t testing.TB, e event, kind, entry, holder string, queue int) {
-	t.Helper()
-	index := func(s string) uint64 {
-		n, _ := strconv.ParseUint(s, 10, 64)
-		return n
-	}
-	d := e.data
-	if e.kind != kind || d.Entry.Index != index(entry) || d.Index != index(holder) || len(d.Queue) != queue {
-		t.Errorf("the event is %v; want %s of %s, held by %s, with %d in the queue", e, kind, entry, holder, queue)
-	}
-}
