@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,88 +9,135 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
-// The script stops its command when the lock is lost, leaves the queue when it is
-// stopped, runs nothing without a lock, and hands on the command's exit code.
-func TestReadme_script(t *testing.T) {
+// The scripts stop their command when the lock, or the lead, is lost, leave the queue
+// when they are stopped, run nothing without it, hand on the command's exit code, and
+// give it back at the end.
+func TestReadme_scripts(t *testing.T) {
 	t.Parallel()
-	g := start(t, onEtcd(etcdtest.Start(t).Endpoint))
-	sh := newShell(t, g)
-	script := strings.Replace(block(t, "#!/bin/sh\n# with-lock.sh"), "sleep 10", "sleep 0.1", 1)
-	file := filepath.Join(t.TempDir(), "with-lock.sh")
-	if err := os.WriteFile(file, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	run := func(args ...string) (*exec.Cmd, <-chan int) {
-		cmd := exec.Command("sh", append([]string{file}, args...)...)
-		cmd.Env = sh.env
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		code := make(chan int, 1)
-		go func() {
-			_ = cmd.Wait()
-			code <- cmd.ProcessState.ExitCode()
-		}()
-		return cmd, code
-	}
-	wants := func(what string, code <-chan int, want int) {
-		t.Helper()
-		select {
-		case got := <-code:
-			if got != want {
-				t.Errorf("%s: exit code %d, want %d", what, got, want)
+	etcd := etcdtest.Start(t).Endpoint
+	for _, s := range []struct {
+		name, path, elsewhere string
+		renew, end            func(holder queue) (method, query string)
+	}{
+		{
+			"with-lock.sh", "/mod/v2/lock/k", "no lock there",
+			func(q queue) (string, string) { return http.MethodPut, fmt.Sprintf("ttl=600&index=%d", q.Index) },
+			func(q queue) (string, string) { return http.MethodDelete, fmt.Sprintf("index=%d", q.Index) },
+		},
+		{
+			"lead.sh", "/mod/v2/leader/k", "no election there",
+			func(q queue) (string, string) { return http.MethodPut, "ttl=600&name=" + q.Value },
+			func(q queue) (string, string) { return http.MethodDelete, "name=" + q.Value },
+		},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, onEtcd(etcd))
+			sh := newShell(t, g)
+			script := strings.Replace(block(t, "#!/bin/sh\n# "+s.name), "sleep 10", "sleep 0.1", 1)
+			file := filepath.Join(t.TempDir(), s.name)
+			write := func(script string) {
+				if err := os.WriteFile(file, []byte(script), 0o700); err != nil {
+					t.Fatal(err)
+				}
 			}
-		case <-time.After(30 * time.Second):
-			t.Fatalf("%s: still running", what)
-		}
+			write(script)
+			var log bytes.Buffer
+			run := func(args ...string) (*exec.Cmd, <-chan int) {
+				cmd := exec.Command("sh", append([]string{file}, args...)...)
+				cmd.Env = sh.env
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				code := make(chan int, 1)
+				go func() {
+					_ = cmd.Wait()
+					code <- cmd.ProcessState.ExitCode()
+				}()
+				return cmd, code
+			}
+			wants := func(what string, code <-chan int, want int) {
+				t.Helper()
+				select {
+				case got := <-code:
+					if got != want {
+						t.Errorf("%s: exit code %d, want %d", what, got, want)
+					}
+				case <-time.After(30 * time.Second):
+					t.Fatalf("%s: still running", what)
+				}
+			}
+			long := func(n int) {
+				t.Helper()
+				eventually(t, 10*time.Second, func() error {
+					q, err := g.queueAt(s.path)
+					if err == nil && len(q.Queue) != n {
+						err = fmt.Errorf("%d in the queue, want %d", len(q.Queue), n)
+					}
+					return err
+				})
+			}
+			ask := func(method, query string) reply {
+				req, err := http.NewRequestWithContext(t.Context(), method, g.url+s.path+"?"+query, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return send(req)
+			}
+
+			_, code := run("k", "sh", "-c", "exit 7")
+			wants("a command that fails", code, 7)
+			long(0) // when the script has ended, it has given it back
+
+			// Caddy answers 200 for a site that it does not have.
+			write(strings.Replace(script, "127.0.0.1:4001", strings.Replace(g.site, "127.0.0.1", "localhost", 1), 1))
+			cmd := exec.Command("sh", file, "k", "sh", "-c", "exit 7")
+			cmd.Env, cmd.Stderr = sh.env, &log
+			if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(log.String(), s.elsewhere) {
+				t.Errorf("where there is nothing: %v, %s", err, log.String())
+			}
+			write(script)
+
+			_, code = run("k", "sleep", "60")
+			long(1)
+			waiting, waitingCode := run("k", "true")
+			long(2)
+			_ = waiting.Process.Signal(os.Interrupt)
+			wants("stopped while it waits", waitingCode, 130)
+			long(1)
+
+			held, err := g.queueAt(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// If it is renewed, it is for the script's 30 s again.
+			want(t, ask(s.renew(held)), http.StatusOK, whatever)
+			eventually(t, 10*time.Second, func() error {
+				q, err := g.queueAt(s.path)
+				if err == nil && q.TTL > 30 {
+					err = fmt.Errorf("it has not renewed: %d s left", q.TTL)
+				}
+				return err
+			})
+
+			want(t, ask(s.end(held)), http.StatusOK, "")
+			wants("it is lost", code, 143)
+			long(0)
+
+			running, code := run("k", "sleep", "60")
+			long(1)
+			_ = running.Process.Signal(syscall.SIGTERM)
+			wants("stopped while it runs", code, 143)
+			long(0)
+		})
 	}
-	queue := func(n int) { eventually(t, 10*time.Second, func() error { return g.hasQueue("k", n) }) }
-
-	_, code := run("k", "sh", "-c", "exit 7")
-	wants("a command that fails", code, 7)
-	queue(0)
-
-	// Caddy answers 200 for a site that it does not have.
-	elsewhere := strings.Replace(script, "127.0.0.1:4001", strings.Replace(g.site, "127.0.0.1", "localhost", 1), 1)
-	if err := os.WriteFile(file, []byte(elsewhere), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, code = run("k", "sh", "-c", "exit 7")
-	wants("no lock there", code, 1)
-	if err := os.WriteFile(file, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-
-	_, code = run("k", "sleep", "60")
-	queue(1)
-	waiting, waitingCode := run("k", "true")
-	queue(2)
-	_ = waiting.Process.Signal(os.Interrupt)
-	wants("stopped while it waits", waitingCode, 130)
-	queue(1)
-
-	held, err := g.indices("k")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// If it is renewed, it is for the script's 30 s again.
-	want(t, g.do(context.Background(), http.MethodPut, "k?ttl=600", "index", held[0]), http.StatusOK, "")
-	eventually(t, 10*time.Second, func() error {
-		q, err := g.queue("k")
-		if err == nil && q.TTL > 30 {
-			err = fmt.Errorf("it has not renewed: %d s left", q.TTL)
-		}
-		return err
-	})
-
-	g.unlock("k", held[0])
-	wants("the lock is lost", code, 143)
 }
 
 // The README's two ways of asking for a password let in who has it, and nobody
