@@ -29,12 +29,15 @@ func scopes(space string) []store.Scope {
 	return all
 }
 
-// crowd has somebody hold the lock of every odd name, in both spaces, and others
-// wait for some of them, and returns what is there for each space.
+// crowd has somebody hold the lock of every odd name, and of some in another space,
+// and others wait for some of them, and returns what is there for each space.
 func (f *fixture) crowd(a, b gateway) map[string]picture {
 	f.Helper()
 	there := map[string]picture{"lock": {}, "leader": {}}
 	for i, key := range keysToTry() {
+		if key.Space == "leader" && i%8 > 0 {
+			continue
+		}
 		g := a.at(key.Name)
 		g.f.key.Space = key.Space
 		entries := []store.Entry{held(g.hold(valued("v")))}
@@ -53,7 +56,10 @@ func observerStarts(f *fixture) {
 	begun := time.Now()
 	there := f.crowd(a, b)
 	for space, all := range there {
-		for _, s := range scopes(space) {
+		for i, s := range scopes(space) {
+			if space == "leader" && i%3 > 0 {
+				continue // to save time
+			}
 			o := f.observe(b, s, 0)
 			_, now := o.begin()
 			o.stop()

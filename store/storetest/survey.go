@@ -79,7 +79,7 @@ func queuesArePaged(f *fixture) {
 		for i, s := range scopes(space) {
 			want := all.within(s)
 			for _, limit := range []int{1, 2, 3, 100} {
-				if limit < 100 && (i%3 > 0 || space == "leader") {
+				if limit < 100 && (i%4 > 0 || space == "leader") {
 					continue // to save time
 				}
 				got := a.surveyAll(s, limit)
@@ -113,14 +113,9 @@ func queuesGoOn(f *fixture) {
 	for _, name := range append([]string{"b", "b/1", "b/2", "c", "ü"}, more...) {
 		there[name] = []store.Entry{a.at(name).hold(anonymous())}
 	}
-	all := []store.Scope{
-		everything,
-		{Space: "lock", Name: "b", Prefix: true},
-		{Space: "lock", Name: "b/", Prefix: true},
-		{Space: "lock", Name: "b"},
-	}
+	all := []store.Scope{everything, {Space: "lock", Name: "b", Prefix: true}, {Space: "lock", Name: "b"}}
 	// There, not there, before all, behind all, and outside the scope.
-	places := append([]string{"", "b", "b/", "b/1", "b/10", "bb", "c", ".", "..", "_", "%", "a", "ü", "üü", "~", "/", "b!"}, more...)
+	places := append([]string{"", "b", "b/", "b/1", "b/10", "bb", "c", ".", "_", "%", "a", "ü", "~", "/"}, more...)
 	wantAll := func() {
 		f.Helper()
 		for _, s := range all {
@@ -275,7 +270,7 @@ func queuesCanBeFollowed(f *fixture) {
 		playing.Add(1)
 		wg.Go(func() {
 			defer playing.Add(-1)
-			for range 60 {
+			for range 40 {
 				if err := p.step(); err != nil {
 					f.Errorf("%s: %v", name, err)
 					return
