@@ -37,8 +37,8 @@ type Change struct {
 	Queue string // its name
 
 	// Deleted: the entry has gone; only Entry.Name and Entry.Index (where known) are
-	// set. Of an entry that was held, Expired tells that its TTL ran out from that
-	// somebody deleted it.
+	// set. Of an entry that was held, and of no other, Expired tells that its TTL ran
+	// out from that somebody deleted it.
 	Deleted bool
 	Expired bool
 
@@ -46,7 +46,8 @@ type Change struct {
 	// another one.
 	Renewed bool
 
-	// Entry is as it is after the change; where it is Held, Left is filled in.
+	// Entry is as it is after the change; where it is Held, Left is what is left when
+	// that is told, and zero of what has gone since.
 	Entry Entry
 }
 
@@ -56,8 +57,8 @@ type Observer interface {
 	// Queues reads queues of the scope, at most limit of them (at least one), from
 	// the first whose name comes after the given one on; "" is before all. Each
 	// queue is read linearizably, all of its entries at one revision, which is
-	// the survey's Revision or a later one. Left is filled in for entries that are
-	// Held.
+	// the survey's Revision or a later one: Observe after that may tell again what the
+	// survey shows. Left is filled in for entries that are Held.
 	Queues(ctx context.Context, scope Scope, after string, limit int) (Survey, error)
 
 	// Observe follows all queues of the scope. First it calls start with those that
@@ -77,6 +78,7 @@ type Observer interface {
 	// It returns when ctx ends (nil), without another call, or when it cannot go on.
 	// Then the caller may call it again, after the revision of the last call.
 	// ErrCompacted: etcd does not know any more what happened since, or has never
-	// come to that revision. Calls of start and apply do not overlap.
+	// come to that revision, and then neither is called. Calls of start and apply do
+	// not overlap.
 	Observe(ctx context.Context, scope Scope, after uint64, start func(revision uint64, queues []Queue), apply func(revision uint64, changes []Change)) error
 }
