@@ -89,9 +89,7 @@ func (s *Store) acquire(ctx context.Context, q queue, a store.Acquire) (store.Ac
 			// A range without a key compares like a key that does not exist.
 			clientv3.Compare(clientv3.CreateRevision(q.prefix), "=", 0).WithRange(q.end),
 		},
-		then: []clientv3.Op{
-			clientv3.OpPut(q.entry(at.holdName), s.heldRecord(at).encode(a.Value), clientv3.WithLease(at.lease.id)),
-		},
+		then:      s.hold(q.entry(at.holdName), s.heldRecord(at).encode(a.Value), at.lease),
 		otherwise: s.look(q, at),
 	}
 	if a.Wait {
@@ -197,6 +195,7 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 	responses, succeeded := resp.Responses, resp.Succeeded
 	if hasLease {
 		if succeeded {
+			s.leases.mark(at.lease)
 			s.names.give(q, at.waitName)
 			e.Name = at.holdName
 			return s.started(ctx, q, store.Acquired{Entry: changed(e, s.heldRecord(at), rev, at.lease.id)})
@@ -215,7 +214,7 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 	}
 
 	self, there := responses[0].GetResponseRange(), responses[1].GetResponseRange()
-	stale := s.observe(at.ss, at.epoch, self)
+	stale := s.notice(at.ss, at.epoch, self)
 	if stale || len(there.Kvs) == 0 {
 		s.names.give(q, at.waitName)
 	}
@@ -277,7 +276,7 @@ func (s *Store) join(ctx context.Context, q queue, at attempt, e store.Entry) (s
 // joinHeld adds this gateway to those that may tell a client of the hold.
 func (s *Store) joinHeld(ctx context.Context, q queue, epoch int64, e store.Entry, ttl int64) (store.Acquired, error) {
 	r := refOf(e)
-	l, fresh := lease{id: r.lease, ttl: ttl}, ttl != r.rec.TTL
+	l, fresh := r.hangsOn(), ttl != r.rec.TTL
 	if fresh {
 		var err error
 		if l, err = s.leases.take(ctx, ttl); err != nil {
@@ -285,7 +284,7 @@ func (s *Store) joinHeld(ctx context.Context, q queue, epoch int64, e store.Entr
 		}
 	}
 	rec := r.rec.heldBy(s.id, ttl)
-	e, err := s.swap(ctx, q, e, rec, l.id, s.inEpoch(epoch))
+	e, err := s.swap(ctx, q, e, rec, l, s.inEpoch(epoch))
 	s.settleLeases(err, r, l, fresh)
 	switch {
 	case errors.Is(err, store.ErrUnknown):
@@ -314,7 +313,7 @@ func (s *Store) joinWaiting(ctx context.Context, q queue, epoch int64, e store.E
 	rec.Shared = true
 	s.shared.wait(q.entry(e.Name))
 	s.shared.keep(q.entry(e.Name), id)
-	joined, err := s.swap(ctx, q, e, rec, id, s.inEpoch(epoch))
+	joined, err := s.swap(ctx, q, e, rec, lease{id: id}, s.inEpoch(epoch))
 	if err != nil {
 		s.shared.keep(q.entry(e.Name), 0)
 		if !r.rec.Shared && !errors.Is(err, store.ErrUnknown) {

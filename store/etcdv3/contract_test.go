@@ -82,6 +82,8 @@ type testGateway struct {
 	*Store
 	wire *etcdtest.Wire
 	loss *loss
+
+	timeToLives atomic.Int64 // how often that was asked
 }
 
 func openThrough(t *testing.T, server *etcdtest.Server, prefix string) *testGateway {
@@ -89,7 +91,7 @@ func openThrough(t *testing.T, server *etcdtest.Server, prefix string) *testGate
 	g := &testGateway{wire: etcdtest.NewWire(t, server.Endpoint), loss: &loss{}}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:   []string{g.wire.Endpoint},
-		DialOptions: append(DialOptions(), grpc.WithChainUnaryInterceptor(g.loss.intercept)),
+		DialOptions: append(DialOptions(), grpc.WithChainUnaryInterceptor(g.count, g.loss.intercept)),
 		Logger:      zap.NewNop(),
 	})
 	if err != nil {
@@ -98,6 +100,13 @@ func openThrough(t *testing.T, server *etcdtest.Server, prefix string) *testGate
 	t.Cleanup(func() { _ = client.Close() })
 	g.Store = Open(client, Options{Prefix: prefix})
 	return g
+}
+
+func (g *testGateway) count(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if method == "/etcdserverpb.Lease/LeaseTimeToLive" {
+		g.timeToLives.Add(1)
+	}
+	return invoke(ctx, method, req, reply, cc, opts...)
 }
 
 // expire revokes the session's lease and waits until the store knows.

@@ -76,7 +76,7 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	}
 
 	ttl = max(ttl, r.rec.TTL)
-	l, fresh := lease{id: r.lease, ttl: ttl}, !e.Held || ttl != r.rec.TTL
+	l, fresh := r.hangsOn(), !e.Held || ttl != r.rec.TTL
 	if fresh {
 		var err error
 		if l, err = s.leases.take(ctx, ttl); err != nil {
@@ -87,7 +87,7 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	if !e.Held {
 		when = s.isHead(q, e, ahead)
 	}
-	granted, err := s.swap(ctx, q, e, r.rec.heldBy(s.id, ttl), l.id, when...)
+	granted, err := s.swap(ctx, q, e, r.rec.heldBy(s.id, ttl), l, when...)
 	s.settleLeases(err, r, l, fresh)
 	if errors.Is(err, store.ErrUnknown) && fresh {
 		doubtful := *r

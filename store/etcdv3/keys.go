@@ -3,6 +3,7 @@ package etcdv3
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -14,12 +15,14 @@ import (
 //
 //	{prefix}/{space}/{escaped key}/{entry}   an entry of a queue
 //	{prefix}/gateway/{id}                    a gateway's session
+//	{prefix}/lease/{id in hex}               a lease that holders' entries hang on
 //
 // An entry's name begins with "v-" if it has a value, whose hash follows, so
 // that one transaction finds or makes it; with "a-" if it is anonymous (see
 // names).
 const (
 	gatewaySpace    = "gateway"
+	leaseSpace      = "lease"
 	valuedPrefix    = "v-"
 	anonymousPrefix = "a-"
 )
@@ -40,6 +43,11 @@ func (q queue) entry(name string) string { return q.prefix + name }
 func (q queue) name(entryKey string) string { return strings.TrimPrefix(entryKey, q.prefix) }
 
 func (s *Store) gatewayKey(id string) string { return s.prefix + "/" + gatewaySpace + "/" + id }
+
+// markerKey is named as etcdctl shows the lease.
+func (s *Store) markerKey(id clientv3.LeaseID) string {
+	return fmt.Sprintf("%s/%s/%016x", s.prefix, leaseSpace, int64(id))
+}
 
 func valuedName(value string) string {
 	sum := sha256.Sum256([]byte(value))

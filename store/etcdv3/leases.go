@@ -23,6 +23,10 @@ type lease struct {
 	ttl   int64     // seconds, as asked for
 	until time.Time // it lives at least so long
 	since time.Time // it has been in the pool
+
+	// marked: its marker is there, which what follows in etcd will rely on (see
+	// marker.go).
+	marked bool
 }
 
 // fresh says that a lease lives long enough to be put under an entry and
@@ -39,12 +43,18 @@ type leases struct {
 	mu   sync.Mutex
 	idle map[int64][]lease // by ttl; the last one was used last
 
-	// until has the leases that this gateway has renewed or granted and that may
-	// come back to it: what it knows of how long they live.
-	until map[clientv3.LeaseID]time.Time
+	// known has the leases that this gateway has renewed or granted and that may
+	// come back to it.
+	known map[clientv3.LeaseID]knowledge
 
 	idleCount int
 	unwanted  []clientv3.LeaseID // to be revoked
+}
+
+// knowledge is what this gateway knows of a lease, which may be less than is so.
+type knowledge struct {
+	until  time.Time // it lives at least so long
+	marked bool
 }
 
 func newLeases(client clientv3.Lease, k *keepalives) *leases {
@@ -52,7 +62,7 @@ func newLeases(client clientv3.Lease, k *keepalives) *leases {
 		client:     client,
 		keepalives: k,
 		idle:       make(map[int64][]lease),
-		until:      make(map[clientv3.LeaseID]time.Time),
+		known:      make(map[clientv3.LeaseID]knowledge),
 	}
 }
 
@@ -91,9 +101,10 @@ func (p *leases) put(id clientv3.LeaseID, ttl int64) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := lease{id: id, ttl: ttl, until: p.until[id], since: now}
+	k := p.known[id]
+	l := lease{id: id, ttl: ttl, until: k.until, since: now, marked: k.marked}
 	if !l.fresh(now) || p.idleCount >= maxIdleLeases {
-		delete(p.until, id)
+		delete(p.known, id)
 		p.unwanted = append(p.unwanted, id)
 		return
 	}
@@ -105,7 +116,7 @@ func (p *leases) put(id clientv3.LeaseID, ttl int64) {
 func (p *leases) discard(id clientv3.LeaseID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.until, id)
+	delete(p.known, id)
 	p.unwanted = append(p.unwanted, id)
 }
 
@@ -127,7 +138,22 @@ func (p *leases) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) 
 func (p *leases) learn(id clientv3.LeaseID, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until[id] = until
+	k := p.known[id]
+	k.until = until
+	p.known[id] = k
+}
+
+// mark notes that the lease has carried a hold.
+func (p *leases) mark(l lease) {
+	if l.marked {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k, ok := p.known[l.id]; ok {
+		k.marked = true
+		p.known[l.id] = k
+	}
 }
 
 // tidy forgets what has expired, and revokes what has been idle for long or is
@@ -141,7 +167,7 @@ func (p *leases) tidy(ctx context.Context, all bool) {
 		for _, l := range list {
 			if all || now.Sub(l.since) > idleLease || !l.fresh(now) {
 				p.unwanted = append(p.unwanted, l.id)
-				delete(p.until, l.id)
+				delete(p.known, l.id)
 				p.idleCount--
 			} else {
 				kept = append(kept, l)
@@ -153,9 +179,9 @@ func (p *leases) tidy(ctx context.Context, all bool) {
 			p.idle[ttl] = kept
 		}
 	}
-	for id, until := range p.until {
-		if now.After(until) {
-			delete(p.until, id)
+	for id, k := range p.known {
+		if now.After(k.until) {
+			delete(p.known, id)
 		}
 	}
 	unwanted := p.unwanted

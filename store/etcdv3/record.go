@@ -96,6 +96,9 @@ type ref struct {
 	tried clientv3.LeaseID
 }
 
+// hangsOn is the lease that an entry hangs on, which has its marker if it ever has.
+func (r *ref) hangsOn() lease { return lease{id: r.lease, ttl: r.rec.TTL, marked: true} }
+
 // decode reads an entry. Something that is not a record, put there by hand, is
 // shown as an entry that waits: it holds up the queue, as it must, since it
 // can't be told from an entry of a later version; and it can be seen and

@@ -49,10 +49,7 @@ func (s *Store) handOver(ctx context.Context, q queue, holder store.Entry, next 
 	rec := to.rec.heldBy(s.id, ttl)
 	resp, err := s.commit(ctx, txn{
 		when: []clientv3.Cmp{s.unchanged(q, holder), s.unchanged(q, e)},
-		then: []clientv3.Op{
-			clientv3.OpDelete(q.entry(holder.Name)),
-			clientv3.OpPut(q.entry(e.Name), rec.encode(e.Value), clientv3.WithLease(l.id)),
-		},
+		then: append(s.hold(q.entry(e.Name), rec.encode(e.Value), l), clientv3.OpDelete(q.entry(holder.Name))),
 	})
 	switch {
 	case leaseNotFound(err):
@@ -64,6 +61,7 @@ func (s *Store) handOver(ctx context.Context, q queue, holder store.Entry, next 
 	if err != nil {
 		return nil, err
 	}
+	s.leases.mark(l)
 	s.freeLease(from)
 	if to.rec.Shared {
 		s.shared.leave(q.entry(e.Name))

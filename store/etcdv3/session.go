@@ -120,11 +120,11 @@ func (ss *session) advance(epoch int64) {
 	}
 }
 
-// observe learns from the session's key, as a failed transaction found it, what
+// notice learns from the session's key, as a failed transaction found it, what
 // has become of the session. epoch is the one that the transaction was
 // conditional on; stale says that it was no longer in force, so that the
 // transaction should be tried again.
-func (s *Store) observe(ss *session, epoch int64, key *pb.RangeResponse) (stale bool) {
+func (s *Store) notice(ss *session, epoch int64, key *pb.RangeResponse) (stale bool) {
 	if len(key.Kvs) == 0 {
 		if epoch == 0 {
 			return false

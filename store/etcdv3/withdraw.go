@@ -92,7 +92,7 @@ func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 		}
 	}
 	if !rec.abandoned() {
-		_, err := s.swap(ctx, q, e, rec, r.lease)
+		_, err := s.swap(ctx, q, e, rec, r.hangsOn())
 		return err
 	}
 	resp, err := s.commit(ctx, txn{

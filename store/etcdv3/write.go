@@ -17,14 +17,15 @@ func (s *Store) unchanged(q queue, e store.Entry) clientv3.Cmp {
 	return clientv3.Compare(clientv3.ModRevision(q.entry(e.Name)), "=", refOf(e).rev)
 }
 
-// swap puts rec and lease in the place of what e is known to be. errAgain: it is
+// swap puts rec, on l, in the place of what e is known to be. errAgain: it is
 // no longer that, or another of the conditions does not hold, or (then the error
 // is also ErrLeaseNotFound) the lease has gone.
-func (s *Store) swap(ctx context.Context, q queue, e store.Entry, rec record, id clientv3.LeaseID, when ...clientv3.Cmp) (store.Entry, error) {
-	resp, err := s.commit(ctx, txn{
-		when: append(when, s.unchanged(q, e)),
-		then: []clientv3.Op{clientv3.OpPut(q.entry(e.Name), rec.encode(e.Value), clientv3.WithLease(id))},
-	})
+func (s *Store) swap(ctx context.Context, q queue, e store.Entry, rec record, l lease, when ...clientv3.Cmp) (store.Entry, error) {
+	then := []clientv3.Op{clientv3.OpPut(q.entry(e.Name), rec.encode(e.Value), clientv3.WithLease(l.id))}
+	if rec.held() {
+		then = s.hold(q.entry(e.Name), rec.encode(e.Value), l)
+	}
+	resp, err := s.commit(ctx, txn{when: append(when, s.unchanged(q, e)), then: then})
 	switch {
 	case leaseNotFound(err):
 		return e, fmt.Errorf("%w: %w", errAgain, rpctypes.ErrLeaseNotFound)
@@ -33,7 +34,10 @@ func (s *Store) swap(ctx context.Context, q queue, e store.Entry, rec record, id
 	case !resp.Succeeded:
 		return e, errAgain
 	}
-	return changed(e, rec, resp.Header.Revision, id), nil
+	if rec.held() {
+		s.leases.mark(l)
+	}
+	return changed(e, rec, resp.Header.Revision, l.id), nil
 }
 
 // settleLeases decides about leases after a swap from what old says to l, which
@@ -64,7 +68,7 @@ func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (
 		}
 		rec := r.rec
 		rec.TTL = ttl
-		e, err = s.swap(ctx, q, e, rec, l.id)
+		e, err = s.swap(ctx, q, e, rec, l)
 		s.settleLeases(err, r, l, true)
 		if errors.Is(err, errAgain) {
 			return e, store.ErrNotFound

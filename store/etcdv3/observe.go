@@ -1,0 +1,184 @@
+package etcdv3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
+)
+
+var _ store.Observer = (*Store)(nil)
+
+// Observe implements store.Observer. It ends too if etcd can't be reached for a few
+// seconds: what it would show is no longer so.
+func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, start func(uint64, []store.Queue), apply func(uint64, []store.Change)) error {
+	if s.closed.Load() {
+		return store.ErrClosed
+	}
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	unhook := context.AfterFunc(s.ctx, cancel)
+	defer unhook()
+
+	o := &observer{
+		s: s, r: s.keyRange(scope), apply: apply,
+		entries: make(map[string]known), holds: make(map[string]*hold),
+		present: make(map[string]presence), doubts: make(doubts),
+	}
+	err := o.observe(own, after, start)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case s.closed.Load():
+		return store.ErrClosed
+	}
+	s.recollections.keep(o)
+	return fmt.Errorf("observing: %w", err)
+}
+
+// observer is one call of Observe. All of it is one goroutine's; others wait for
+// etcd's answers.
+type observer struct {
+	s        *Store
+	r        keyRange
+	apply    func(uint64, []store.Change)
+	revision uint64 // of the last call
+
+	entries map[string]known // by their keys, like those below
+	holds   map[string]*hold
+	doubts  doubts
+
+	// What happened up to the revision past is told after the fact. present is
+	// what was held at that revision.
+	past    int64
+	present map[string]presence
+
+	turn []*hold // those to look at next
+}
+
+// known is an entry that is there.
+type known struct {
+	place
+	index uint64
+}
+
+// hold is an entry that holds a lock, on one lease with one TTL.
+type hold struct {
+	place
+	key    string
+	entry  store.Entry
+	expect expectation
+}
+
+// observe is Observe until it can't go on, or ctx ends.
+func (o *observer) observe(ctx context.Context, after uint64, start func(uint64, []store.Queue)) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	today, current, err := o.s.entries(ctx, o.r, 0)
+	if err != nil {
+		return err
+	}
+	if after > uint64(current) {
+		return store.ErrCompacted // etcd's data are not those of before
+	}
+	then, revision := today, current
+	if after != 0 && after != uint64(current) {
+		then, revision, err = o.s.entries(ctx, o.r, int64(after))
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			return store.ErrCompacted
+		}
+		if err != nil {
+			return err
+		}
+	}
+	o.past, o.revision = current, uint64(revision)
+	arrivals := o.s.follow(ctx, &work, o.r, revision+1)
+	if err := o.lookAround(ctx, today); err != nil {
+		return err
+	}
+	for _, f := range then {
+		o.add(f)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case start != nil:
+		start(o.revision, o.queues(then))
+	default:
+		o.s.recollections.recall(o)
+	}
+	return o.run(ctx, &work, arrivals)
+}
+
+// queues is what was there, with what is left now.
+func (o *observer) queues(then []found) []store.Queue {
+	var queues []store.Queue
+	at := make(map[string]int)
+	for _, f := range then {
+		i, ok := at[f.queue]
+		if !ok {
+			i, at[f.queue] = len(queues), len(queues)
+			queues = append(queues, store.Queue{Name: f.queue})
+		}
+		if f.entry.Held {
+			f.entry.Left = o.leftNow(f.key(), f.entry)
+		}
+		queues[i].Entries = append(queues[i].Entries, f.entry)
+	}
+	for _, q := range queues {
+		sortEntries(q.Entries)
+	}
+	return queues
+}
+
+func sortEntries(entries []store.Entry) {
+	slices.SortFunc(entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+}
+
+// run tells what arrives, and looks for renewals, until it can't go on.
+func (o *observer) run(ctx context.Context, work *sync.WaitGroup, arrivals <-chan arrival) error {
+	looked := make(chan round, 1)
+	timer := time.NewTimer(lookPause())
+	defer timer.Stop()
+	for {
+		select {
+		case a, ok := <-arrivals:
+			if !ok {
+				return fmt.Errorf("%w: the stream ended", store.ErrUnavailable)
+			}
+			if err := o.tellAll(ctx, arrived(a, arrivals)); err != nil {
+				return err
+			}
+		case <-timer.C:
+			whose, told := o.whose(), o.revision
+			work.Go(func() { looked <- o.s.lookRound(ctx, whose, told) })
+		case r := <-looked:
+			if r.err != nil {
+				return r.err
+			}
+			o.judge(ctx, r.sightings)
+			timer.Reset(lookPause())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell is one call of apply.
+func (o *observer) tell(ctx context.Context, revision uint64, changes []store.Change) {
+	if ctx.Err() != nil || len(changes) == 0 && revision <= o.revision {
+		return
+	}
+	o.revision = revision
+	o.apply(revision, changes)
+}
