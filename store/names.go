@@ -20,6 +20,12 @@ func EscapeName(name string) string {
 	return escaped
 }
 
+// CompareNames orders names as their queues stand in etcd, where a slash follows
+// the escaped name.
+func CompareNames(a, b string) int {
+	return strings.Compare(EscapeName(a)+"/", EscapeName(b)+"/")
+}
+
 // UnescapeName is the inverse of EscapeName.
 func UnescapeName(escaped string) (string, error) {
 	return url.PathUnescape(escaped)

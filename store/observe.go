@@ -24,8 +24,7 @@ type Queue struct {
 	Entries []Entry
 }
 
-// Survey is a part of the queues of a scope, in the order of their names as
-// EscapeName makes them, byte by byte.
+// Survey is a part of the queues of a scope, in the order of CompareNames.
 type Survey struct {
 	Revision uint64
 	Queues   []Queue // those that have entries

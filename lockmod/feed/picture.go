@@ -88,9 +88,7 @@ func (p *picture) all(now time.Time) []store.Queue {
 	for name, q := range p.queues {
 		list = append(list, store.Queue{Name: name, Entries: q.view(now)})
 	}
-	slices.SortFunc(list, func(a, b store.Queue) int {
-		return cmp.Compare(store.EscapeName(a.Name), store.EscapeName(b.Name))
-	})
+	slices.SortFunc(list, func(a, b store.Queue) int { return store.CompareNames(a.Name, b.Name) })
 	return list
 }
 

@@ -2,29 +2,20 @@ package etcdv3
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // abreast is how many requests are made at once for what takes many.
 const abreast = 32
 
-// each calls do with every number below n, several at once. It returns the first
-// error, after which no more are begun.
+// each calls do with every number below n, several at once, and returns the first
+// error.
 func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range min(n, abreast) {
-		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				if err := do(ctx, i); err != nil {
-					cancel(err)
-				}
-			}
-		})
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(abreast)
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		g.Go(func() error { return do(ctx, i) })
 	}
-	all.Wait()
-	return context.Cause(ctx)
+	return g.Wait()
 }

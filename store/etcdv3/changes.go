@@ -132,7 +132,7 @@ func (o *observer) put(f found, revision int64, at time.Time) store.Change {
 	if before == nil || renewed {
 		h = &hold{place: f.place, key: key, expect: granted(at, e.TTL)}
 		if revision <= o.past {
-			h.expect = o.expected(key, e)
+			h.expect = o.unknown()
 		}
 		o.holds[key] = h
 	}

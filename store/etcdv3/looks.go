@@ -2,7 +2,6 @@ package etcdv3
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -65,18 +64,10 @@ func (o *observer) whose() []asked {
 	return whose
 }
 
-// lookRound looks at holds, and whether etcd is there at all: a watch would not say
-// that it isn't. told is a revision that etcd has come to.
-func (s *Store) lookRound(ctx context.Context, all []asked, told uint64) round {
+// lookRound looks at holds.
+func (s *Store) lookRound(ctx context.Context, all []asked) round {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	resp, err := s.get(ctx, s.self, clientv3.WithKeysOnly())
-	if err == nil && uint64(resp.Header.Revision) < told {
-		err = fmt.Errorf("%w: etcd's data are not those of before", store.ErrCompacted)
-	}
-	if err != nil {
-		return round{err: err}
-	}
 	r := round{sightings: make([]sighting, len(all))}
 	r.err = each(ctx, len(all), func(ctx context.Context, i int) (err error) {
 		r.sightings[i], err = s.sight(ctx, all[i])

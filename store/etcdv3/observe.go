@@ -16,8 +16,8 @@ import (
 
 var _ store.Observer = (*Store)(nil)
 
-// Observe implements store.Observer. It ends too if etcd can't be reached for a few
-// seconds: what it would show is no longer so.
+// Observe implements store.Observer. While etcd can't be reached, its watch waits, and
+// goes on by itself where it was.
 func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, start func(uint64, []store.Queue), apply func(uint64, []store.Change)) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -39,7 +39,6 @@ func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, st
 	case s.closed.Load():
 		return store.ErrClosed
 	}
-	s.recollections.keep(o)
 	return fmt.Errorf("observing: %w", err)
 }
 
@@ -58,6 +57,7 @@ type observer struct {
 	// What happened up to the revision past is told after the fact. present is
 	// what was held at that revision.
 	past    int64
+	began   time.Time
 	present map[string]presence
 
 	turn []*hold // those to look at next
@@ -101,7 +101,7 @@ func (o *observer) observe(ctx context.Context, after uint64, start func(uint64,
 			return err
 		}
 	}
-	o.past, o.revision = current, uint64(revision)
+	o.past, o.began, o.revision = current, time.Now(), uint64(revision)
 	arrivals := o.s.follow(ctx, &work, o.r, revision+1)
 	if err := o.lookAround(ctx, today); err != nil {
 		return err
@@ -109,13 +109,11 @@ func (o *observer) observe(ctx context.Context, after uint64, start func(uint64,
 	for _, f := range then {
 		o.add(f)
 	}
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case start != nil:
+	}
+	if start != nil {
 		start(o.revision, o.queues(then))
-	default:
-		o.s.recollections.recall(o)
 	}
 	return o.run(ctx, &work, arrivals)
 }
@@ -160,8 +158,8 @@ func (o *observer) run(ctx context.Context, work *sync.WaitGroup, arrivals <-cha
 				return err
 			}
 		case <-timer.C:
-			whose, told := o.whose(), o.revision
-			work.Go(func() { looked <- o.s.lookRound(ctx, whose, told) })
+			whose := o.whose()
+			work.Go(func() { looked <- o.s.lookRound(ctx, whose) })
 		case r := <-looked:
 			if r.err != nil {
 				return r.err

@@ -14,18 +14,13 @@ type presence struct {
 	look  look
 }
 
-// lookAround looks at everything that is held now. When it returns, each of the
-// holds has had its first keepalive: who renews one from now on will have renewed
-// it.
+// lookAround looks at everything that is held now.
 func (o *observer) lookAround(ctx context.Context, now []found) error {
 	var held []found
 	for _, f := range now {
 		if f.entry.Held {
 			held = append(held, f)
 		}
-	}
-	if len(held) > 0 && !pause(ctx, listedSettling) {
-		return ctx.Err()
 	}
 	looks := make([]look, len(held))
 	err := each(ctx, len(held), func(ctx context.Context, i int) (err error) {
@@ -47,19 +42,15 @@ func (o *observer) leftNow(key string, e store.Entry) time.Duration {
 	return 0
 }
 
-// expected is what to expect of an entry that was there in the past.
-func (o *observer) expected(key string, e store.Entry) expectation {
-	if p, ok := o.present[key]; ok && p.entry.Index == e.Index && refOf(p.entry).lease == refOf(e).lease {
-		return expected(p.look)
-	}
-	return expectation{}
-}
+// unknown is what to expect of a hold that was there before: nothing, until it has
+// been looked at after it has had its first keepalive.
+func (o *observer) unknown() expectation { return expectation{since: o.began.Add(listedSettling)} }
 
 // add adds an entry that was there when the observer began.
 func (o *observer) add(f found) {
 	key := f.key()
 	o.entries[key] = known{f.place, f.entry.Index}
 	if f.entry.Held {
-		o.holds[key] = &hold{place: f.place, key: key, entry: f.entry, expect: o.expected(key, f.entry)}
+		o.holds[key] = &hold{place: f.place, key: key, entry: f.entry, expect: o.unknown()}
 	}
 }

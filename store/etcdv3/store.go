@@ -47,8 +47,6 @@ type Store struct {
 	session    atomic.Pointer[session]
 	revision   atomic.Int64
 
-	recollections recollections
-
 	ctx    context.Context // of the store's own work
 	stop   context.CancelFunc
 	work   sync.WaitGroup

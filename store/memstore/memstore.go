@@ -83,7 +83,7 @@ func (c *Cluster) queue(key store.Key) *queue {
 	q := c.queues[key]
 	if q == nil {
 		q = &queue{
-			key: key, escaped: store.EscapeName(key.Name),
+			key:    key,
 			byName: make(map[string]*entry), changed: make(chan struct{}),
 		}
 		c.queues[key] = q

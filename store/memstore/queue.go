@@ -11,7 +11,6 @@ import (
 // queue is one lock's entries and what has happened to them.
 type queue struct {
 	key       store.Key
-	escaped   string   // its name, as queues are ordered
 	entries   []*entry // in the order of their indices
 	byName    map[string]*entry
 	history   []batch

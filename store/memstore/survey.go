@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,9 +13,8 @@ func (s *Store) Queues(ctx context.Context, scope store.Scope, after string, lim
 	var survey store.Survey
 	err := s.look(ctx, OpQueues, store.Key{Space: scope.Space, Name: scope.Name}, func() {
 		survey.Revision = s.cluster.revision
-		behind := store.EscapeName(after)
 		for _, q := range s.cluster.scope(scope) {
-			if q.escaped <= behind || len(q.entries) == 0 {
+			if after != "" && store.CompareNames(q.key.Name, after) <= 0 || len(q.entries) == 0 {
 				continue
 			}
 			if len(survey.Queues) >= limit {
@@ -40,7 +38,7 @@ func (c *Cluster) scope(scope store.Scope) []*queue {
 			found = append(found, q)
 		}
 	}
-	slices.SortFunc(found, func(a, b *queue) int { return cmp.Compare(a.escaped, b.escaped) })
+	slices.SortFunc(found, func(a, b *queue) int { return store.CompareNames(a.key.Name, b.key.Name) })
 	return found
 }
 

@@ -3,7 +3,6 @@ package storetest
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,7 @@ func (p picture) sorted() []string {
 	for name := range p {
 		names = append(names, name)
 	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(store.EscapeName(a), store.EscapeName(b)) })
+	slices.SortFunc(names, store.CompareNames)
 	return names
 }
 
@@ -122,7 +121,7 @@ func queuesGoOn(f *fixture) {
 			for _, after := range places {
 				var want []string
 				for _, name := range there.within(s).sorted() {
-					if store.EscapeName(name) > store.EscapeName(after) {
+					if after == "" || store.CompareNames(name, after) > 0 {
 						want = append(want, name)
 					}
 				}
