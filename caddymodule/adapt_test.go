@@ -115,6 +115,7 @@ func TestAdaptErrors(t *testing.T) {
 		{etcd("embedded /" + strings.Repeat("long/", 25)), "is too long"},
 		{site("etcd http://127.0.0.1:2379"), "unexpected 'http://127.0.0.1:2379' after etcd"},
 		{site("etcd {\n surprise\n}"), "unknown option 'surprise' in etcd"},
+		{site("etcd_openapi x"), "unexpected 'x' after etcd_openapi"},
 		{site("etcd_not_found x"), "unexpected 'x' after etcd_not_found"},
 		{site("etcd_drain {\n x\n}"), "unexpected 'x' after etcd_drain"},
 	} {

@@ -9,16 +9,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-etcd/caddy-etcd/caddymodule/openapi"
 )
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseHandler[Lock])
 	httpcaddyfile.RegisterHandlerDirective("etcd_leader", parseHandler[Leader])
+	httpcaddyfile.RegisterHandlerDirective("etcd_openapi", parseBare[OpenAPI])
 	httpcaddyfile.RegisterHandlerDirective("etcd_not_found", parseBare[NotFound])
 	httpcaddyfile.RegisterHandlerDirective("etcd_drain", parseBare[Drain])
 	httpcaddyfile.RegisterDirective("etcd", parseSite)
 	// What is registered last stands last.
-	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_not_found", "etcd_drain", "etcd"} {
+	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_openapi", "etcd_not_found", "etcd_drain", "etcd"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "reverse_proxy")
 	}
 }
@@ -73,6 +76,7 @@ func parseBare[H any, P interface {
 //	etcd_lock /mod/v2/lock/*
 //	etcd_leader /mod/v2/leader
 //	etcd_leader /mod/v2/leader/*
+//	etcd_openapi /mod/openapi.json
 //	etcd_not_found               # whatever else is below /mod
 //	etcd_drain                   # a watch doesn't keep Caddy from exiting
 //
@@ -155,6 +159,10 @@ func siteRoutes(app json.RawMessage, lock *Lock, leader *Leader) (caddyhttp.Rout
 	routes := caddyhttp.RouteList{
 		locks.route(caddyconfig.JSONModuleObject(lock, "handler", "etcd_lock", nil)),
 		leaders.route(caddyconfig.JSONModuleObject(leader, "handler", "etcd_leader", nil)),
+		{
+			MatcherSetsRaw: []caddy.ModuleMap{{"path": caddyconfig.JSON([]string{openapi.Path}, nil)}},
+			HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(OpenAPI{}, "handler", "etcd_openapi", nil)},
+		},
 		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(NotFound{}, "handler", "etcd_not_found", nil)}},
 		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(Drain{}, "handler", "etcd_drain", nil)}},
 	}

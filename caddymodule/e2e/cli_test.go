@@ -52,7 +52,8 @@ func TestCLI_modules(t *testing.T) {
 	g := &gateway{t: t, dir: t.TempDir()}
 	modules := strings.Fields(g.caddy("list-modules"))
 	for _, want := range []string{
-		"etcd", "etcd.embedded", "http.handlers.etcd_lock", "http.handlers.etcd_not_found", "http.handlers.etcd_drain",
+		"etcd", "etcd.embedded", "http.handlers.etcd_lock", "http.handlers.etcd_leader", "http.handlers.etcd_openapi",
+		"http.handlers.etcd_not_found", "http.handlers.etcd_drain",
 	} {
 		if !slices.Contains(modules, want) {
 			t.Errorf("caddy list-modules does not show %s", want)
