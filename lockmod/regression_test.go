@@ -3,6 +3,7 @@ package lockmod
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,5 +100,29 @@ func TestRequestAfterACancellationIsNotCancelled(t *testing.T) {
 		b.stores[0].Intercept(nil)
 		<-w.done
 		<-later.done
+	})
+}
+
+// A request with the value of one whose outcome is unknown, and which is being taken
+// back while etcd is away, is told that etcd is away, and does not hang.
+func TestRequestBehindOneThatIsTakenBackIsTold_I10(t *testing.T) {
+	onBench(t, 1, func(b *bench) {
+		var there atomic.Bool
+		b.stores[0].Intercept(func(context.Context, memstore.Op, store.Key) memstore.Fault {
+			if there.Load() {
+				return memstore.None
+			}
+			return memstore.Refused
+		})
+		b.stores[0].FailNext(memstore.OpAcquire, memstore.LostRequest)
+		for i, want := range []error{store.ErrUnknown, store.ErrUnavailable} {
+			a := b.ask(0, bar(WaitForever))
+			<-a.done
+			if !errors.Is(a.err, want) || a.took > 5*time.Second {
+				b.Errorf("request %d: %v after %v, want %v within 5 s", i, a.err, a.took, want)
+			}
+		}
+		there.Store(true)
+		b.must(b.ask(0, bar(WaitForever)))
 	})
 }

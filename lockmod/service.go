@@ -80,8 +80,9 @@ func (w *waiter) Wait(ctx context.Context) (*Hold, error) {
 	defer w.end()
 	for w.busy != nil {
 		// The place with this value is just being given up, or its grant
-		// delivered. What comes after can be told when that is over.
-		if err := s.await(ctx, w.busy, w.timeout, w.try); err != nil {
+		// delivered. What comes after can be told when that is over, which takes long
+		// only while etcd is away.
+		if err := s.await(ctx, w.busy, w.timeout); err != nil {
 			return nil, err
 		}
 		w.enter()
@@ -142,7 +143,7 @@ func (s *Service) timedOut(ctx context.Context, p *place) error {
 	if p.stays() {
 		return ErrNotAcquired // others wait in it
 	}
-	switch err := s.await(ctx, p.done, nil, true); {
+	switch err := s.await(ctx, p.done, nil); {
 	case err == nil && p.failure() != nil:
 		return p.failure() // nobody knows whether the lock is taken
 	case err == nil:
@@ -154,14 +155,10 @@ func (s *Service) timedOut(ctx context.Context, p *place) error {
 	}
 }
 
-// await waits for done; if impatient, not for long.
-func (s *Service) await(ctx context.Context, done <-chan struct{}, timeout <-chan time.Time, impatient bool) error {
-	var limit <-chan time.Time
-	if impatient {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		limit = timer.C
-	}
+// await waits for done, not for long.
+func (s *Service) await(ctx context.Context, done <-chan struct{}, timeout <-chan time.Time) error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	select {
 	case <-done:
 		return nil
@@ -169,7 +166,7 @@ func (s *Service) await(ctx context.Context, done <-chan struct{}, timeout <-cha
 		return ctx.Err()
 	case <-timeout:
 		return ErrNotAcquired
-	case <-limit:
+	case <-limit.C:
 		return store.ErrUnavailable
 	case <-s.stopping:
 		return ErrStopping
