@@ -1,6 +1,7 @@
 package lockmod
 
 import (
+	"errors"
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -28,31 +29,42 @@ func (c *Call) await(field string) error {
 }
 
 // change waits for another holder.
-func (c *Call) change(known uint64, given bool, timeout time.Duration) (store.Listing, error) {
-	ctx, svc := c.r.Context(), c.front.svc
-	sub, err := svc.Follow(ctx, c.Key, c.front.limits.MaxWaiting)
-	if err != nil {
-		return store.Listing{}, err
-	}
-	defer sub.Close()
+func (c *Call) change(known uint64, given bool, timeout time.Duration) (l store.Listing, err error) {
 	var over <-chan time.Time
 	if timeout != WaitForever {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
 		over = timer.C
 	}
+	if !given {
+		if l, err = c.front.svc.Queue(c.r.Context(), c.Key); err != nil || timeout == 0 {
+			return l, err
+		}
+		known = holderOf(l).Index
+	}
+	for {
+		l, err = c.changeFrom(known, over, timeout == 0)
+		if !errors.Is(err, store.ErrCompacted) {
+			return l, err
+		}
+		// etcd has forgotten some of what has happened; it is the present that counts.
+	}
+}
+
+// changeFrom is change for as long as what is followed goes on.
+func (c *Call) changeFrom(known uint64, over <-chan time.Time, look bool) (store.Listing, error) {
+	ctx, svc := c.r.Context(), c.front.svc
+	sub, err := svc.Follow(ctx, c.Key, c.front.limits.MaxWaiting)
+	if err != nil {
+		return store.Listing{}, err
+	}
+	defer sub.Close()
 
 	// What is followed may lag behind what the client knows: only what comes after
 	// this look counts.
 	now, err := svc.Queue(ctx, c.Key)
-	if err != nil {
+	if err != nil || look || holderOf(now).Index != known {
 		return now, err
-	}
-	if !given {
-		known = holderOf(now).Index
-	}
-	if holderOf(now).Index != known || timeout == 0 {
-		return now, nil
 	}
 	for {
 		holder, revision, changed, err := sub.Holder()

@@ -1,11 +1,16 @@
 package lockmod
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/memstore"
 )
 
@@ -69,8 +74,8 @@ func TestLongPoll(t *testing.T) {
 		gone := ask(t, h, "GET", Prefix+"k?wait=true")
 		hangs(gone)
 		gone.cancel()
-		if !gone.hasEnded() || svc.Waiting() != 0 {
-			t.Errorf("%d still wait", svc.Waiting())
+		if !gone.hasEnded() || svc.Listening() != 0 {
+			t.Errorf("%d still wait", svc.Listening())
 		}
 	})
 }
@@ -94,5 +99,34 @@ func TestLongPollOnAGatewayThatLagsBehind(t *testing.T) {
 		}
 		first.has()
 		time.Sleep(2 * asideIdle) // virtual: the goroutines aside end
+	})
+}
+
+// A long poll asks for the present: that etcd has forgotten some of the past, while it
+// was away, is no reason to refuse an answer with 410.
+func TestLongPollAfterForgottenHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := memstore.NewCluster()
+		st, other := cluster.Open(), cluster.Open()
+		svc := New(st, "lock", zap.NewNop())
+		h := NewHandler(svc, DefaultLimits(), zap.NewNop())
+		c := ask(t, h, "GET", Prefix+"k?wait=true&field=index")
+		c.has()
+		st.SetDown(true)
+		cluster.BreakWatches()
+		if _, err := other.Acquire(t.Context(), store.Key{Space: "lock", Name: "k"}, store.Acquire{TTL: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		cluster.Compact()
+		st.SetDown(false)
+		time.Sleep(10 * time.Second)
+		if status, body := c.has(); status != 200 || body != "2" {
+			t.Errorf("the poll is answered with %d %s", status, body)
+		}
+		c.cancel()
+		time.Sleep(2 * asideIdle)
+		svc.Close(context.Background())
+		_ = st.Close(context.Background())
+		_ = other.Close(context.Background())
 	})
 }

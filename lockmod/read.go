@@ -116,6 +116,8 @@ func (p *Params) parseJSON(text []byte) error {
 		case first == '"':
 			_ = json.Unmarshal(raw, &p.values[i]) // the object's parser has seen that it is a string
 		case first == 'n': // null
+		case name == "wait" && (first == 't' || first == 'f'):
+			p.values[i] = string(raw)
 		case known[i].number && first != '{' && first != '[' && first != 't' && first != 'f':
 			p.values[i] = string(raw)
 		case known[i].number:

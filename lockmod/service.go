@@ -27,6 +27,8 @@ type Service struct {
 	stopping chan struct{} // closed by Close
 	idle     chan struct{} // closed when Close has been called and no line is left
 
+	listening int
+
 	joins       gate
 	withdrawals gate
 
@@ -289,7 +291,14 @@ func (s *Service) Queue(ctx context.Context, key string) (store.Listing, error) 
 // Revision is the newest revision of etcd that the service has seen.
 func (s *Service) Revision() uint64 { return s.store.Revision() }
 
-// Waiting is how many requests wait now, or listen.
+// Listening is how many listen now.
+func (s *Service) Listening() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listening
+}
+
+// Waiting is how many requests wait now.
 func (s *Service) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

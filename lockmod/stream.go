@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod/feed"
@@ -18,7 +18,7 @@ type encoder struct{}
 
 // Event implements feed.Encoder.
 func (encoder) Event(e feed.Event) []byte {
-	v := newView(e.Queue.Name, e.Queue.Entries, shownEntries)
+	v := newView(e.Queue.Name, e.Queue.Entries)
 	v.Entry = &EventEntry{Index: e.Entry.Index, Value: shown(e.Entry)}
 	return serverSent(string(e.Kind), v)
 }
@@ -43,8 +43,10 @@ const (
 	// heartbeat is how often a stream shows that it is there when nothing happens.
 	heartbeat = 15 * time.Second
 
-	// writeTimeout is for how long a listener may not read at all.
+	// writeTimeout is for how long a listener may not read at all, which is seen by
+	// writing pieces of this size.
 	writeTimeout = 10 * time.Second
+	pieceSize    = 16 << 10
 )
 
 // lastEventID is the id of the last event that a client has seen, or 0.
@@ -89,14 +91,18 @@ func (c *Call) stream(key string, prefix bool) error {
 func (c *Call) sendAll(sub *Subscription) {
 	out := http.NewResponseController(c.w)
 	defer func() { _ = out.SetWriteDeadline(time.Time{}) }()
-	send := func(text []byte) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, err := c.w.Write(text)
-		return err == nil && c.flush() == nil
+	write := func(text []byte) bool {
+		for piece := range slices.Chunk(text, pieceSize) {
+			_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if _, err := c.w.Write(piece); err != nil {
+				return false
+			}
+		}
+		return true
 	}
+	send := func(text []byte) bool { return write(text) && c.flush() == nil }
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	var buffer []byte
 	var told uint64
 	if !send([]byte(": welcome\n\n")) {
 		return
@@ -108,13 +114,13 @@ func (c *Call) sendAll(sub *Subscription) {
 			return
 		}
 		if len(records) > 0 {
-			buffer = buffer[:0]
 			for _, r := range records {
-				buffer = append(buffer, r.Text...)
-				buffer = appendID(buffer, r.ID)
+				if !write(r.Text) || !write(idLine(r.ID)) {
+					return
+				}
 				told = r.ID
 			}
-			if !send(buffer) {
+			if !send(nil) {
 				return
 			}
 			beat.Reset(heartbeat)
@@ -123,16 +129,14 @@ func (c *Call) sendAll(sub *Subscription) {
 		select {
 		case <-changed:
 		case <-beat.C:
-			buffer = append(buffer[:0], ": still there\n"...)
+			end := []byte("\n")
 			if now := sub.Told(); now > told {
 				// Nothing has happened up to there. Who comes back need not ask from further
 				// back, which etcd may have forgotten.
 				told = now
-				buffer = appendID(buffer, told)
-			} else {
-				buffer = append(buffer, '\n')
+				end = idLine(told)
 			}
-			if !send(buffer) {
+			if !send(append([]byte(": still there\n"), end...)) {
 				return
 			}
 		case <-sub.Stopping():
@@ -144,12 +148,8 @@ func (c *Call) sendAll(sub *Subscription) {
 	}
 }
 
-// appendID ends an event.
-func appendID(b []byte, id uint64) []byte {
-	b = append(b, "id: "...)
-	b = strconv.AppendUint(b, id, 10)
-	return append(b, "\n\n"...)
-}
+// idLine ends an event.
+func idLine(id uint64) []byte { return fmt.Appendf(nil, "id: %d\n\n", id) }
 
 // goodbye is a comment that says why a stream ends. The client comes back with the
 // last id that it has seen.

@@ -198,14 +198,15 @@ func TestStreamToABrokenClient(t *testing.T) {
 		c.broken = true
 		c.mu.Unlock()
 		serve(h, "POST", Prefix+"k?ttl=60", "", "")
-		if !c.hasEnded() || svc.Waiting() != 0 {
-			t.Errorf("it goes on, for %d", svc.Waiting())
+		if !c.hasEnded() || svc.Listening() != 0 {
+			t.Errorf("it goes on, for %d", svc.Listening())
 		}
 		c.cancel()
 	})
 }
 
-// Streams and long polls wait, as requests for locks do: the limit counts them.
+// Streams and long polls are limited as requests that wait are, but counted apart: who
+// looks on keeps nobody from a lock.
 func TestListenersAreLimited(t *testing.T) {
 	api(t, func(t *testing.T, _ http.Handler, svc *Service, _ *memstore.Store) {
 		limits := DefaultLimits()
@@ -215,12 +216,15 @@ func TestListenersAreLimited(t *testing.T) {
 		first.has()
 		second := ask(t, h, "GET", Prefix+"k?wait=true")
 		second.has()
-		for _, request := range [][]string{{"POST", "k?ttl=60"}, {"GET", "k?wait=true"}, {"GET", "k", "Accept", events}, {"GET", "?prefix=", "Accept", events}} {
+		for _, request := range [][]string{{"GET", "k?wait=true"}, {"GET", "k", "Accept", events}, {"GET", "?prefix=", "Accept", events}} {
 			c := ask(t, h, request[0], Prefix+request[1], request[2:]...)
 			if status, body := c.has(); status != 429 || !strings.Contains(body, `"errorCode":216,`) {
 				t.Errorf("%v: %d %s", request, status, body)
 			}
 			c.cancel()
+		}
+		if w := serve(h, "POST", Prefix+"free?ttl=60", "", ""); w.Code != 200 {
+			t.Errorf("a lock can't be taken: %d", w.Code)
 		}
 		first.cancel()
 		first.hasEnded()
@@ -230,8 +234,8 @@ func TestListenersAreLimited(t *testing.T) {
 		}
 		second.cancel()
 		third.cancel()
-		if !second.hasEnded() || !third.hasEnded() || svc.Waiting() != 0 {
-			t.Errorf("%d still wait", svc.Waiting())
+		if !second.hasEnded() || !third.hasEnded() || svc.Listening() != 0 {
+			t.Errorf("%d still wait", svc.Listening())
 		}
 	})
 }

@@ -44,16 +44,28 @@ type ViewList struct {
 	Continue string `json:"continue,omitempty"`
 }
 
-// shownEntries is how many entries of a queue a list or an event shows: with more,
-// every change of a long queue would be megabytes.
-const shownEntries = 1000
+// What of a queue a list or an event shows: with more, every change of a long queue
+// would be megabytes. The values may be longer by one.
+const (
+	shownEntries = 1000
+	shownValues  = 64 << 10 // bytes
+)
 
-// NewView returns the view of a queue as listed.
-func NewView(key string, l store.Listing) View { return newView(key, l.Entries, len(l.Entries)) }
+// NewView returns the view of a queue as listed, whole.
+func NewView(key string, l store.Listing) View { return viewOf(key, l.Entries, len(l.Entries)) }
 
-// newView shows the first entries of a queue.
-func newView(key string, entries []store.Entry, limit int) View {
-	n := min(limit, len(entries))
+// newView returns the view of the beginning of a queue.
+func newView(key string, entries []store.Entry) View {
+	n, values := 0, 0
+	for n < min(len(entries), shownEntries) && values < shownValues {
+		values += len(entries[n].Value)
+		n++
+	}
+	return viewOf(key, entries, n)
+}
+
+// viewOf shows the first n entries of a queue.
+func viewOf(key string, entries []store.Entry, n int) View {
 	v := View{Key: key, Queue: make([]ViewEntry, 0, n), More: len(entries) - n}
 	for _, e := range entries[:n] {
 		entry := ViewEntry{Index: e.Index, Value: shown(e), State: "waiting"}
@@ -71,7 +83,7 @@ func newView(key string, entries []store.Entry, limit int) View {
 func newViewList(queues []store.Queue) ViewList {
 	l := ViewList{Items: make([]View, 0, len(queues))}
 	for _, q := range queues {
-		l.Items = append(l.Items, newView(q.Name, q.Entries, shownEntries))
+		l.Items = append(l.Items, newView(q.Name, q.Entries))
 	}
 	return l
 }

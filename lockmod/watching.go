@@ -9,8 +9,9 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// Subscription is somebody who listens to what happens, and counts as one who waits.
-// Its methods are for one goroutine, which has to close it.
+// Subscription is somebody who listens to what happens. Its methods are for one
+// goroutine, which has to close it. Those who listen are counted apart from those who
+// wait for a lock, so that however many look on, locks can be taken.
 type Subscription struct {
 	*feed.Subscription
 	s     *Service
@@ -18,23 +19,24 @@ type Subscription struct {
 }
 
 // Subscribe listens to what happens to a key or, with prefix, to all keys that
-// begin with it, after a revision or, if that is 0, from now on. Errors:
-// store.ErrCompacted, ErrTooManyWaiters, ErrStopping.
-func (s *Service) Subscribe(ctx context.Context, key string, prefix bool, after uint64, maxWaiting int) (*Subscription, error) {
-	return s.listen(ctx, maxWaiting, func(ctx context.Context) (*feed.Subscription, error) {
+// begin with it, after a revision or, if that is 0, from now on. At most limit may
+// listen at once; 0 is any number. Errors: store.ErrCompacted, ErrTooManyWaiters,
+// ErrStopping.
+func (s *Service) Subscribe(ctx context.Context, key string, prefix bool, after uint64, limit int) (*Subscription, error) {
+	return s.listen(ctx, limit, func(ctx context.Context) (*feed.Subscription, error) {
 		return s.feed.Subscribe(ctx, key, prefix, after)
 	})
 }
 
 // Follow listens to who holds a key. Errors: ErrTooManyWaiters, ErrStopping.
-func (s *Service) Follow(ctx context.Context, key string, maxWaiting int) (*Subscription, error) {
-	return s.listen(ctx, maxWaiting, func(ctx context.Context) (*feed.Subscription, error) {
+func (s *Service) Follow(ctx context.Context, key string, limit int) (*Subscription, error) {
+	return s.listen(ctx, limit, func(ctx context.Context) (*feed.Subscription, error) {
 		return s.feed.Follow(ctx, key)
 	})
 }
 
-func (s *Service) listen(ctx context.Context, maxWaiting int, begin func(context.Context) (*feed.Subscription, error)) (*Subscription, error) {
-	leave, err := s.countIn(maxWaiting)
+func (s *Service) listen(ctx context.Context, limit int, begin func(context.Context) (*feed.Subscription, error)) (*Subscription, error) {
+	leave, err := s.countIn(limit)
 	if err != nil {
 		return nil, err
 	}
@@ -51,21 +53,21 @@ func (s *Service) listen(ctx context.Context, maxWaiting int, begin func(context
 	return &Subscription{Subscription: sub, s: s, leave: leave}, nil
 }
 
-// countIn counts one in who waits; the function that it returns counts it out.
-func (s *Service) countIn(maxWaiting int) (leave func(), err error) {
+// countIn counts one in who listens; the function that it returns counts it out.
+func (s *Service) countIn(limit int) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.isStopping():
 		return nil, ErrStopping
-	case maxWaiting > 0 && s.waiting >= maxWaiting:
+	case limit > 0 && s.listening >= limit:
 		return nil, ErrTooManyWaiters
 	}
-	s.waiting++
+	s.listening++
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.waiting--
+		s.listening--
 	}), nil
 }
 

@@ -141,6 +141,11 @@ func (f *Feed) giveBack(h *hub) {
 	if h.refs--; h.refs > 0 {
 		return
 	}
+	if h.past {
+		f.forget(h)
+		h.stop()
+		return
+	}
 	var timer *time.Timer
 	timer = time.AfterFunc(lingering, func() {
 		f.mu.Lock()

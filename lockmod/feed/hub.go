@@ -30,7 +30,8 @@ type hub struct {
 	begun    bool // the picture is there
 	picture  picture
 	revision uint64
-	log      *log // nil until somebody wants records
+	present  uint64 // up to there, what comes in is the past
+	log      *log   // nil until somebody wants records
 	err      error
 	changed  chan struct{} // closed, and replaced, at every change
 	readers  map[*place]struct{}
@@ -109,7 +110,7 @@ func (h *hub) start(revision uint64, queues []store.Queue) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.picture.reset(time.Now(), queues)
-	h.revision, h.begun = revision, true
+	h.revision, h.present, h.begun = revision, h.feed.observer.Revision(), true
 	close(h.ready)
 }
 
@@ -118,29 +119,47 @@ func (h *hub) apply(revision uint64, changes []store.Change) {
 	h.awaitReaders()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now, again := time.Now(), revision == h.revision
-	news := make([]entry, 0, len(changes))
-	for _, c := range changes {
-		kind, e, ok := h.picture.apply(now, c)
-		if !ok || h.log == nil {
-			continue
-		}
-		text := h.feed.encoder.Event(Event{Kind: kind, Entry: e, Queue: h.picture.view(now, c.Queue)})
-		news = append(news, entry{Record{ID: revision - 1, Text: text}, revision, again})
-	}
+	news := h.news(revision, changes)
 	h.revision, h.snapshot = revision, nil
-	if n := len(news); n > 0 {
-		news[n-1].ID = revision
-	}
-	for _, e := range news {
-		h.log.append(e)
+	if h.log != nil {
+		if len(changes) > atOnce {
+			news = []entry{{Record: h.state(), revision: revision}}
+		}
+		h.log.append(news)
 	}
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
 
+// atOnce is how many changes of one revision are told one by one. With more, as when a
+// gateway goes for which thousands wait, it is told how everything is then: each of
+// so many records would have most of the others in it.
+const atOnce = 256
+
+// news are the records of a revision.
+func (h *hub) news(revision uint64, changes []store.Change) []entry {
+	now, again := time.Now(), revision == h.revision
+	var news []entry
+	for _, c := range changes {
+		kind, e, ok := h.picture.apply(now, c)
+		if !ok || h.log == nil || len(changes) > atOnce {
+			continue
+		}
+		text := h.feed.encoder.Event(Event{Kind: kind, Entry: e, Queue: h.picture.view(now, c.Queue)})
+		record := Record{ID: revision - 1, Text: text}
+		if again {
+			record.ID = revision // which has been told
+		}
+		news = append(news, entry{record, revision, again})
+	}
+	if n := len(news); n > 0 {
+		news[n-1].ID = revision
+	}
+	return news
+}
+
 // awaitReaders holds back a past that comes in faster than it is read. It gives up
-// on readers that do not read at all.
+// on readers that do not read at all. What comes in after the past is not held back.
 func (h *hub) awaitReaders() {
 	if !h.past {
 		return
@@ -149,9 +168,9 @@ func (h *hub) awaitReaders() {
 	defer limit.Stop()
 	for {
 		h.mu.Lock()
-		behind, moved := h.log.filling() && h.behind(), h.moved
+		wait, moved := h.revision < h.present && h.log.filling() && h.behind(), h.moved
 		h.mu.Unlock()
-		if !behind {
+		if !wait {
 			return
 		}
 		select {
@@ -170,7 +189,7 @@ const patience = 10 * time.Second
 // behind says that some reader would lose something soon.
 func (h *hub) behind() bool {
 	for p := range h.readers {
-		if p.next < h.log.first+uint64(len(h.log.records)/2) {
+		if p.next >= h.log.first && p.next < h.log.first+uint64(len(h.log.records)/2) {
 			return true
 		}
 	}

@@ -28,11 +28,13 @@ type entry struct {
 // end is the number that the next record gets.
 func (l *log) end() uint64 { return l.first + uint64(len(l.records)) }
 
-// append adds a record. What is too much goes, but for the last one.
-func (l *log) append(e entry) {
-	l.records = append(l.records, e)
-	l.size += len(e.Text)
-	for len(l.records) > 1 && (len(l.records) > maxRecords || l.size > maxBytes) {
+// append adds what is told together. What is too much goes, but for that.
+func (l *log) append(news []entry) {
+	l.records = append(l.records, news...)
+	for _, e := range news {
+		l.size += len(e.Text)
+	}
+	for len(l.records) > len(news) && (len(l.records) > maxRecords || l.size > maxBytes) {
 		l.size -= len(l.records[0].Text)
 		l.revision = l.records[0].revision
 		l.records[0] = entry{}
