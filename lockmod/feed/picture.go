@@ -61,17 +61,23 @@ func (p *picture) apply(now time.Time, c store.Change) (kind Kind, e store.Entry
 		}
 		return kind, e, ok
 	}
-	before, known := p.queue(c.Queue).put(now, c.Entry)
+	q := p.queue(c.Queue)
+	until := q.until[c.Entry.Index]
+	before, known := q.put(now, c.Entry)
 	switch held := c.Entry.Held; {
 	case !known && !held:
 		return Queued, c.Entry, true
 	case held && !before.Held:
 		return Acquired, c.Entry, true
-	case held && c.Renewed:
+	case held && (c.Renewed || !now.Add(c.Entry.Left).Before(until.Add(doubt))):
 		return Renewed, c.Entry, true
 	}
 	return "", e, false
 }
+
+// doubt is by how much more has to be left than there can be, for there to have been a
+// renewal that nobody has told of.
+const doubt = 2 * time.Second
 
 // view returns a queue, with what is left of its TTLs now.
 func (p *picture) view(now time.Time, name string) store.Queue {

@@ -201,3 +201,32 @@ func TestListenersWithDifferentIDs(t *testing.T) {
 		}
 	})
 }
+
+// A renewal while the watch was broken shows in what is left after that.
+func TestRenewalWhileTheWatchIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := scripted{make(chan func(func(uint64, []store.Queue), func(uint64, []store.Change)))}
+		f := New(o, "lock", plain{}, zap.NewNop())
+		defer f.Close(context.Background())
+		e := store.Entry{Name: "e", Index: 9, Held: true, Left: time.Minute}
+		go func() {
+			o.calls <- func(start func(uint64, []store.Queue), _ func(uint64, []store.Change)) {
+				start(10, []store.Queue{{Name: "k", Entries: []store.Entry{e}}})
+			}
+		}()
+		s, err := f.Subscribe(t.Context(), "k", false, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		l := &listener{Subscription: s, b: &bench{T: t}}
+		l.drain()
+		for _, wait := range []time.Duration{0, time.Second, 30 * time.Second} { // as is, as is, renewed
+			time.Sleep(wait)
+			o.calls <- func(_ func(uint64, []store.Queue), apply func(uint64, []store.Change)) {
+				apply(10, []store.Change{{Queue: "k", Entry: e}})
+			}
+		}
+		l.want("state k: 9(1m0s)", "renewed 9 of k: 9(1m0s)")
+	})
+}

@@ -62,6 +62,7 @@ func (o *observer) tellAll(ctx context.Context, all []arrival) (end error) {
 			break
 		}
 		o.s.seen(a.Header.Revision)
+		o.heard = a.at
 		if a.IsProgressNotify() {
 			calls = append(calls, call{uint64(a.Header.Revision), nil})
 		}
@@ -138,10 +139,10 @@ func (o *observer) put(f found, revision int64, at time.Time) store.Change {
 	}
 	h.entry = e
 	if revision <= o.past {
-		e.Left = o.leftNow(key, e)
+		e.Left, h.told = o.leftNow(key, e), o.ends(key, e)
 	} else {
 		o.present = nil // nobody asks any more
-		e.Left = h.expect.left(time.Now())
+		e.Left, h.told = h.expect.left(time.Now()), h.expect.most
 	}
 	return store.Change{Queue: f.queue, Renewed: renewed, Entry: e}
 }

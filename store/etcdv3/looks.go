@@ -64,10 +64,16 @@ func (o *observer) whose() []asked {
 	return whose
 }
 
-// lookRound looks at holds.
-func (s *Store) lookRound(ctx context.Context, all []asked) round {
+// lookRound looks at holds and, if told is not 0, whether etcd has come to that
+// revision.
+func (s *Store) lookRound(ctx context.Context, all []asked, told uint64) round {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if told != 0 {
+		if err := s.reaches(ctx, told); err != nil {
+			return round{err: err}
+		}
+	}
 	r := round{sightings: make([]sighting, len(all))}
 	r.err = each(ctx, len(all), func(ctx context.Context, i int) (err error) {
 		r.sightings[i], err = s.sight(ctx, all[i])
@@ -97,14 +103,42 @@ func (o *observer) judge(ctx context.Context, sightings []sighting) {
 		case x.unclear || o.holds[h.key] != h:
 		case x.renewed:
 			h.expect = expected(x.look)
-			e := h.entry
-			e.Left = h.expect.left(time.Now())
-			changes = append(changes, store.Change{Queue: h.queue, Renewed: true, Entry: e})
+			changes = append(changes, h.tell(true))
 		default:
 			h.expect.learn(x.look)
+			if c, ok := h.correct(); ok {
+				changes = append(changes, c)
+			}
 		}
 	}
 	if len(changes) > 0 {
 		o.tell(ctx, o.revision, changes)
 	}
+}
+
+// tell is the change that tells what is left of a hold.
+func (h *hold) tell(renewed bool) store.Change {
+	h.told = h.expect.most
+	e := h.entry
+	e.Left = h.expect.left(time.Now())
+	return store.Change{Queue: h.queue, Renewed: renewed, Entry: e}
+}
+
+// wrong is by how much the caller may be wrong about what is left.
+const wrong = 2 * time.Second
+
+// correct tells a caller who is wrong: it has not been told of the hold, or of a
+// renewal that came before the first look, or long after the hold began.
+func (h *hold) correct() (store.Change, bool) {
+	switch x := h.expect; {
+	case x.most.IsZero():
+		return store.Change{}, false
+	case h.told.IsZero():
+		return h.tell(false), true
+	case !x.least.Before(h.told.Add(wrong)):
+		return h.tell(true), true
+	case !x.most.After(h.told.Add(-wrong)):
+		return h.tell(false), true
+	}
+	return store.Change{}, false
 }

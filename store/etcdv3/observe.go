@@ -22,6 +22,8 @@ func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, st
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
+	s.observers.Add(1)
+	defer s.observers.Add(-1)
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
 	unhook := context.AfterFunc(s.ctx, cancel)
@@ -60,7 +62,8 @@ type observer struct {
 	began   time.Time
 	present map[string]presence
 
-	turn []*hold // those to look at next
+	heard time.Time // when the watch has last told anything
+	turn  []*hold   // those to look at next
 }
 
 // known is an entry that is there.
@@ -75,6 +78,7 @@ type hold struct {
 	key    string
 	entry  store.Entry
 	expect expectation
+	told   time.Time // when it ends at the latest, as the caller knows; zero: it does not
 }
 
 // observe is Observe until it can't go on, or ctx ends.
@@ -102,6 +106,7 @@ func (o *observer) observe(ctx context.Context, after uint64, start func(uint64,
 		}
 	}
 	o.past, o.began, o.revision = current, time.Now(), uint64(revision)
+	o.heard = o.began
 	arrivals := o.s.follow(ctx, &work, o.r, revision+1)
 	if err := o.lookAround(ctx, today); err != nil {
 		return err
@@ -114,6 +119,9 @@ func (o *observer) observe(ctx context.Context, after uint64, start func(uint64,
 	}
 	if start != nil {
 		start(o.revision, o.queues(then))
+		for key, h := range o.holds {
+			h.told = o.ends(key, h.entry)
+		}
 	}
 	return o.run(ctx, &work, arrivals)
 }
@@ -158,8 +166,11 @@ func (o *observer) run(ctx context.Context, work *sync.WaitGroup, arrivals <-cha
 				return err
 			}
 		case <-timer.C:
-			whose := o.whose()
-			work.Go(func() { looked <- o.s.lookRound(ctx, whose) })
+			whose, told := o.whose(), uint64(0)
+			if time.Since(o.heard) > silence {
+				o.heard, told = time.Now(), o.revision
+			}
+			work.Go(func() { looked <- o.s.lookRound(ctx, whose, told) })
 		case r := <-looked:
 			if r.err != nil {
 				return r.err

@@ -42,6 +42,15 @@ func (o *observer) leftNow(key string, e store.Entry) time.Duration {
 	return 0
 }
 
+// ends is when an entry that was there in the past ends at the latest, if that is
+// known.
+func (o *observer) ends(key string, e store.Entry) time.Time {
+	if p, ok := o.present[key]; ok && p.entry.Index == e.Index {
+		return expected(p.look).most
+	}
+	return time.Time{}
+}
+
 // unknown is what to expect of a hold that was there before: nothing, until it has
 // been looked at after it has had its first keepalive.
 func (o *observer) unknown() expectation { return expectation{since: o.began.Add(listedSettling)} }

@@ -46,6 +46,7 @@ type Store struct {
 	opening    chan struct{} // a lock: held by whoever opens the session
 	session    atomic.Pointer[session]
 	revision   atomic.Int64
+	observers  atomic.Int64
 
 	ctx    context.Context // of the store's own work
 	stop   context.CancelFunc
@@ -79,6 +80,7 @@ func Open(client *clientv3.Client, opts Options) *Store {
 	s.leases = newLeases(client.Lease, s.keepalives)
 	s.work.Go(func() { s.keepAlive(ctx) })
 	s.work.Go(func() { s.tidyLeases(ctx) })
+	s.work.Go(func() { s.askProgress(ctx) })
 	return s
 }
 
