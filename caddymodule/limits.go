@@ -12,8 +12,8 @@ import (
 // Limits bound what one request may ask of a handler, and how many requests may
 // wait. What a request asks beyond them is refused.
 type Limits struct {
-	// How many requests may wait at once, for their turn or for what happens; more
-	// are answered with 429. Default: 100000.
+	// How many requests may wait for their turn at once, and how many others for what
+	// happens (events, or `wait=true`); more are answered with 429. Default: 100000.
 	MaxWaiting int `json:"max_waiting,omitempty"`
 
 	// The longest key, in bytes; 413 beyond. Default: 1024.

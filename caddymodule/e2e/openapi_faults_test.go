@@ -1,6 +1,12 @@
 package e2e
 
-import "net/http"
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
 
 // on is the same examiner of another gateway.
 func (x *examiner) on(g *gateway) *examiner {
@@ -19,6 +25,27 @@ func (x *examiner) tooMany(e *etcd) {
 		"leader": {method: "PUT", target: "leader/many?ttl=60&name=bar"},
 	} {
 		s := x.listen(space+"/listened", "")
+		// And one that waits for its turn.
+		turn := probe{method: c.method, target: strings.NewReplacer("many", "taken", "bar", "foo").Replace(c.target)}
+		x.do(turn)
+		turn.target = strings.Replace(turn.target, "foo", "next", 1)
+		ctx, stop := context.WithCancel(bg)
+		waits := make(chan reply, 1)
+		go func() {
+			req, err := http.NewRequestWithContext(ctx, turn.method, g.url+"/mod/v2/"+turn.target, nil)
+			if err != nil {
+				waits <- reply{err: err}
+				return
+			}
+			waits <- send(req)
+		}()
+		eventually(x, 10*time.Second, func() error {
+			q, err := g.queueAt("/mod/v2/" + space + "/taken")
+			if err == nil && len(q.Queue) != 2 {
+				err = fmt.Errorf("%d in the queue, want 2", len(q.Queue))
+			}
+			return err
+		})
 		for _, c := range []probe{
 			c,
 			{method: "GET", target: space + "/many?wait=true"},
@@ -28,6 +55,8 @@ func (x *examiner) tooMany(e *etcd) {
 			c.status, c.code = http.StatusTooManyRequests, 216
 			x.do(c)
 		}
+		stop()
+		<-waits
 		s.close()
 	}
 }
