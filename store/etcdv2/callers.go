@@ -46,10 +46,15 @@ type caller struct {
 
 	// Of the call under way:
 	ctx         context.Context
-	sent        atomic.Bool   // the request may have reached a member
-	foreign     atomic.Bool   // whoever answered is no etcd with the v2 API
-	established atomic.Uint64 // of a watch: etcd's index when it began
+	sent        atomic.Bool             // the request may have reached a member
+	foreign     atomic.Bool             // whoever answered is no etcd with the v2 API
+	established atomic.Uint64           // of a watch: etcd's index when it began
+	answered    atomic.Pointer[moments] // when a member began to answer
+	onAnswer    func()                  // called then; may be nil
 }
+
+// moments are one, by this process's clock and, in whole seconds, by the member's.
+type moments struct{ here, there time.Time }
 
 func newCallers(opts Options) (*callers, error) {
 	c := &callers{atMember: make(map[uint64]func()), transport: &http.Transport{
@@ -109,11 +114,12 @@ func (c *callers) take(ctx context.Context) *caller {
 	one.sent.Store(false)
 	one.foreign.Store(false)
 	one.established.Store(0)
+	one.answered.Store(nil)
 	return one
 }
 
 func (c *caller) put() {
-	c.ctx = nil
+	c.ctx, c.onAnswer = nil, nil
 	c.free.Put(c)
 }
 
@@ -141,6 +147,11 @@ func (c *caller) RoundTrip(req *http.Request) (*http.Response, error) {
 	default:
 		if index, err := strconv.ParseUint(resp.Header.Get("X-Etcd-Index"), 10, 64); err == nil {
 			c.established.Store(index)
+		}
+		there, _ := http.ParseTime(resp.Header.Get("Date"))
+		c.answered.Store(&moments{time.Now(), there})
+		if c.onAnswer != nil {
+			c.onAnswer()
 		}
 		return resp, nil
 	}

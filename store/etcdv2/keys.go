@@ -14,12 +14,16 @@ import (
 //	{prefix}/{space}/{escaped key}/{index}           an entry of a queue
 //	{prefix}/parties/{space}/{escaped key}/{index}   who waits for it, or holds it
 //	{prefix}/gateway/{id}                            a gateway's session
+//	{prefix}/observed                                written to tell where etcd's history ends
+//	{prefix}/tidied                                  when an empty directory was deleted last
 //
 // An index has 20 digits, as etcd pads the names of keys that it makes in order.
 // An entry's name is never used again: what is deleted by its name stays deleted.
 const (
 	partiesSpace = "parties"
 	gatewaySpace = "gateway"
+	observedName = "observed"
+	tidiedName   = "tidied"
 	digits       = 20
 )
 
@@ -53,6 +57,10 @@ func indexOf(key string) (uint64, bool) {
 func (s *Store) gateways() string { return s.prefix + "/" + gatewaySpace }
 
 func (s *Store) gatewayKey(id string) string { return s.gateways() + "/" + id }
+
+func (s *Store) observedKey() string { return s.prefix + "/" + observedName }
+
+func (s *Store) tidiedKey() string { return s.prefix + "/" + tidiedName }
 
 // An entry's key has the value that the client gave, so that it can be read with
 // any tool, and a dash where it gave none. The few values that would be taken for

@@ -12,7 +12,9 @@ import (
 // asked has given up. A few dozen requests at once would each take longer than a
 // call may, be given up, and be made again, for ever. So with a password few calls
 // are made at once. Those that are made for somebody who waits anyway have a lane
-// of their own, in which the others don't get stuck behind them.
+// of their own, in which the others don't get stuck behind them; and so have watches
+// and observers. A poll is in it until etcd has seen to the password, and not until
+// there is an event.
 
 // laneWidth is how many calls of a kind are made at once.
 const laneWidth = 4
@@ -26,13 +28,15 @@ type lane struct {
 type lanes struct {
 	patient lane // for Acquire and Withdraw
 	prompt  lane // for everything else
+	polls   lane // for Watch and Observe
 }
 
 func newLanes(password bool) lanes {
 	if !password {
 		return lanes{}
 	}
-	return lanes{patient: lane{make(chan struct{}, laneWidth), true}, prompt: lane{make(chan struct{}, laneWidth), false}}
+	wide := func(patient bool) lane { return lane{make(chan struct{}, laneWidth), patient} }
+	return lanes{patient: wide(true), prompt: wide(false), polls: wide(true)}
 }
 
 // enter waits for a turn, until ctx or the store's own ends; in the prompt lane,

@@ -60,6 +60,8 @@ type Store struct {
 	waiting  waiting
 	sweeper  sweeper
 	used     used
+	marking  marking
+	glanced  atomic.Int64 // when glance has looked last
 	revision atomic.Uint64
 
 	ctx    context.Context // of the store's own work, and of all calls
@@ -89,6 +91,7 @@ func Open(opts Options) (*Store, error) {
 		waiting: waiting{places: make(map[place]*presence)},
 		sweeper: newSweeper(),
 		used:    used{queues: make(map[queue]*use)},
+		marking: marking{turn: make(chan struct{}, 1)},
 		lanes:   newLanes(opts.Username != ""),
 		ctx:     ctx,
 		stop:    stop,

@@ -129,9 +129,13 @@ func (s *Store) children(ctx context.Context, dir string) ([]string, error) {
 
 func (s *Store) tidyUnusedSince(ctx context.Context, then time.Time) {
 	for q, here := range s.used.since(then) {
-		gone := s.removeEmpty(ctx, q.entries)
+		at, gone := s.removeEmpty(ctx, q.entries)
+		if at != 0 {
+			s.noteEmpty(ctx, at)
+		}
 		if here.parties {
-			gone = s.removeEmpty(ctx, q.parties) && gone
+			_, partiesGone := s.removeEmpty(ctx, q.parties)
+			gone = gone && partiesGone
 		}
 		if !gone && ctx.Err() == nil { // something is still held there, or etcd is away
 			s.used.again(q, here)
@@ -139,17 +143,20 @@ func (s *Store) tidyUnusedSince(ctx context.Context, then time.Time) {
 	}
 }
 
-// removeEmpty deletes a directory that is empty, and says whether there is none
-// any more.
-func (s *Store) removeEmpty(ctx context.Context, dir string) bool {
+// removeEmpty deletes a directory that is empty, and says at which index, and
+// whether there is none any more.
+func (s *Store) removeEmpty(ctx context.Context, dir string) (at uint64, gone bool) {
 	// To see that it is not costs no write.
 	if keys, err := s.children(ctx, dir); err != nil || len(keys) > 0 {
-		return false
+		return 0, false
 	}
 	attempt, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := s.write(attempt, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
+	resp, err := s.write(attempt, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
 		return keys.Delete(ctx, dir, &client.DeleteOptions{Dir: true})
 	})
-	return err == nil || isNotFound(err)
+	if err != nil {
+		return 0, isNotFound(err)
+	}
+	return resp.Node.ModifiedIndex, true
 }
