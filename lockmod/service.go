@@ -40,11 +40,10 @@ type Service struct {
 // before the store.
 func New(st store.Store, space string, logger *zap.Logger) *Service {
 	ctx, stop := context.WithCancel(context.Background())
-	o, _ := st.(observing)
 	return &Service{
 		store:    st,
 		space:    space,
-		feed:     feed.New(o, space, encoder{}, logger),
+		feed:     feed.New(st, space, encoder{}, logger),
 		logger:   logger,
 		lines:    make(map[string]*line),
 		stopping: make(chan struct{}),
@@ -333,9 +332,4 @@ func (s *Service) Close(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	s.feed.Close(ctx)
-}
-
-type observing interface {
-	store.Store
-	store.Observer
 }

@@ -85,5 +85,5 @@ func (w *Subscription) Stopping() <-chan struct{} { return w.s.stopping }
 func (s *Service) Queues(ctx context.Context, prefix, after string, limit int) (store.Survey, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	return s.store.(store.Observer).Queues(ctx, store.Scope{Space: s.space, Name: prefix, Prefix: true}, after, limit)
+	return s.store.Queues(ctx, store.Scope{Space: s.space, Name: prefix, Prefix: true}, after, limit)
 }

@@ -172,6 +172,8 @@ type Ahead struct {
 // ErrUnavailable where nothing was written, else with ErrUnknown. Where ctx ends
 // first, the same two are returned.
 type Store interface {
+	Observer
+
 	// Acquire takes the lock if nobody holds or waits for it. Otherwise:
 	//
 	//   - if an entry with the value holds the lock, its TTL is renewed to

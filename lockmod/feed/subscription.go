@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// ErrTooSlow: a listener has not read for so long that what it has not read is not
+// ErrTooSlow is that a listener has not read for so long that what it has not read is not
 // kept any more.
 var ErrTooSlow = errors.New("listener is too slow")
 

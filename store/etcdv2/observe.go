@@ -9,8 +9,6 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-var _ store.Observer = (*Store)(nil)
-
 // silence is how many indices may pass before the caller is told how far etcd is,
 // though nothing happens in its scope: enough behind etcd, it could not go on from
 // there.

@@ -14,8 +14,6 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-var _ store.Observer = (*Store)(nil)
-
 // Observe implements store.Observer. While etcd can't be reached, its watch waits, and
 // goes on by itself where it was.
 func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, start func(uint64, []store.Queue), apply func(uint64, []store.Change)) error {

@@ -85,8 +85,7 @@ func (o *told) until(t *testing.T, what, queue string, fits func(store.Change) b
 	return found
 }
 
-func isGone(c store.Change) bool    { return c.Deleted }
-func isRenewed(c store.Change) bool { return c.Renewed }
+func isGone(c store.Change) bool { return c.Deleted }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

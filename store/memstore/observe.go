@@ -8,8 +8,6 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-var _ store.Observer = (*Store)(nil)
-
 // Observe implements store.Observer. While SetDown holds, or after Kill, it stalls,
 // as Watch does. What happens elsewhere makes it call apply without changes, so that
 // nobody comes to depend on there being some.

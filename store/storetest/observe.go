@@ -157,7 +157,7 @@ func observerMayWrite(f *fixture) {
 	ctx, cancel := context.WithTimeout(f.Context(), patience)
 	defer cancel()
 	var failed error
-	err := a.observing().Observe(ctx, everything, 0,
+	err := a.Observe(ctx, everything, 0,
 		func(uint64, []store.Queue) {
 			_, err := a.Release(ctx, f.key, byIndex(holder), nil)
 			failed = errors.Join(failed, err)
@@ -201,7 +201,7 @@ func observerEndsWithItsContext(f *fixture) {
 			}
 		}
 		end("before")
-		err := a.observing().Observe(ctx, everything, from,
+		err := a.Observe(ctx, everything, from,
 			func(uint64, []store.Queue) { end("in start") },
 			func(uint64, []store.Change) { end("in apply") })
 		if want := slices.Index([]string{"before", "in start", "in apply"}, when) + 1; err != nil || calls != want {

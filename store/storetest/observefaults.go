@@ -31,7 +31,7 @@ func observerIsNoParty(f *fixture) {
 		f.observe(looks[1], everything, 0).begin()
 	}
 	for _, g := range looks {
-		_, err := g.observing().Queues(f.ctx(), everything, "", 10)
+		_, err := g.Queues(f.ctx(), everything, "", 10)
 		f.must(err, "Queues")
 	}
 	o.until(picture{f.key.Name: {held(holder), w, v}})
@@ -95,7 +95,7 @@ func closedStoreObservesNothing(f *fixture) {
 	e := a.hold(valued("v"))
 	b.queue(valued("w"))
 	b.close()
-	_, err := b.observing().Queues(f.ctx(), everything, "", 10)
+	_, err := b.Queues(f.ctx(), everything, "", 10)
 	f.wantErr(err, store.ErrClosed, "Queues")
 	for _, after := range []uint64{0, e.Index} {
 		o := f.observe(b, everything, after)
@@ -126,7 +126,7 @@ func endedContextReadsNoQueues(f *fixture) {
 	a.hold(anonymous())
 	ctx, cancel := context.WithCancel(f.Context())
 	cancel()
-	_, err := a.observing().Queues(ctx, everything, "", 10)
+	_, err := a.Queues(ctx, everything, "", 10)
 	f.wantErr(err, store.ErrUnavailable, "Queues")
 }
 
@@ -137,7 +137,7 @@ func unreachableObserver(f *fixture) {
 	a.list()
 	f.Cut(f.T, a.Store, true)
 	start := time.Now()
-	_, err := a.observing().Queues(f.ctx(), everything, "", 10)
+	_, err := a.Queues(f.ctx(), everything, "", 10)
 	f.wantErr(err, store.ErrUnavailable, "Queues")
 	o := f.observe(a, everything, 0)
 	f.wantErr(o.wait(), store.ErrUnavailable, "Observe")
@@ -146,7 +146,7 @@ func unreachableObserver(f *fixture) {
 	}
 	f.Cut(f.T, a.Store, false)
 	f.eventually(patience, "the gateway is back", func() bool {
-		_, err := a.observing().Queues(f.ctx(), everything, "", 10)
+		_, err := a.Queues(f.ctx(), everything, "", 10)
 		return err == nil
 	})
 	_, now := f.observe(a, everything, 0).begin()

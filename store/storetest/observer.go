@@ -18,16 +18,6 @@ var everything = store.Scope{Space: "lock", Prefix: true}
 // exactly is the scope of one queue.
 func exactly(key store.Key) store.Scope { return store.Scope{Space: key.Space, Name: key.Name} }
 
-// observing is the gateway's part that looks from outside.
-func (g gateway) observing() store.Observer {
-	g.f.Helper()
-	o, ok := g.Store.(store.Observer)
-	if !ok {
-		g.f.Fatalf("%T is no store.Observer", g.Store)
-	}
-	return o
-}
-
 // at is the same gateway, for a queue of another name.
 func (g gateway) at(name string) gateway {
 	f := *g.f
@@ -85,10 +75,10 @@ func (o *observer) run(g gateway, after uint64, start func(uint64, []store.Queue
 	var ctx context.Context
 	ctx, o.stop = context.WithCancel(context.Background())
 	o.done = make(chan struct{})
-	observing := g.observing()
+	looks := g.Store
 	go func() {
 		defer close(o.done)
-		o.err = observing.Observe(ctx, o.scope, after, start, o.apply)
+		o.err = looks.Observe(ctx, o.scope, after, start, o.apply)
 	}()
 	o.f.Cleanup(func() {
 		o.stop()

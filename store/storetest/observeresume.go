@@ -195,7 +195,7 @@ func observerNeedsNoStart(f *fixture) {
 	var told atomic.Bool
 	done := make(chan error, 1)
 	go func() {
-		done <- a.observing().Observe(ctx, everything, 0, nil, func(_ uint64, changes []store.Change) {
+		done <- a.Observe(ctx, everything, 0, nil, func(_ uint64, changes []store.Change) {
 			if slices.ContainsFunc(changes, func(c store.Change) bool { return c.Queue == "other" }) {
 				told.Store(true)
 				cancel()

@@ -22,7 +22,7 @@ var surveyTests = []test{
 // survey reads one page.
 func (g gateway) survey(s store.Scope, after string, limit int) store.Survey {
 	g.f.Helper()
-	got, err := g.observing().Queues(g.f.ctx(), s, after, limit)
+	got, err := g.Queues(g.f.ctx(), s, after, limit)
 	g.f.must(err, "Queues")
 	if len(got.Queues) > limit || got.More && len(got.Queues) == 0 || got.Revision == 0 || got.Revision > g.Revision() {
 		g.f.Fatalf("%d queues of at most %d at revision %d of %d, more: %t", len(got.Queues), limit, got.Revision, g.Revision(), got.More)
