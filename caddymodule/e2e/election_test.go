@@ -147,7 +147,10 @@ func flighty(ctx context.Context, s *stream, path string, gateways ...*gateway) 
 // a second, in order, and none is missing.
 func TestElection_I1_I2_I5(t *testing.T) {
 	for _, b := range []backend{v3on37, v2on35} {
-		t.Run(b.name, func(t *testing.T) { b.election(t) })
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel() // beside the other one only: most of the time they wait for TTLs
+			b.election(t)
+		})
 	}
 }
 

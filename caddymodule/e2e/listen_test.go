@@ -212,6 +212,7 @@ func TestHeartbeat(t *testing.T) {
 func TestManyListeners(t *testing.T) {
 	for _, b := range []backend{v3embedded, v2on35, v2on34} {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel() // beside the others of these only
 			const n = 1000
 			e := b.run(t)
 			g := e.apart(t)

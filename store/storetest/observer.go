@@ -133,7 +133,11 @@ func (o *observer) apply(revision uint64, changes []store.Change) {
 	if n := len(o.calls); n > 0 {
 		last, before = o.calls[n-1].revision, o.calls[n-1].after
 	}
-	unnumbered := !slices.ContainsFunc(changes, func(c store.Change) bool { return !c.Renewed })
+	unnumbered := !slices.ContainsFunc(changes, func(c store.Change) bool {
+		old, there := before.find(c.Queue, c.Entry.Name)
+		corrects := !c.Deleted && c.Entry.Held && (o.lenient || there && old.Held && old.Index == c.Entry.Index)
+		return !c.Renewed && !corrects
+	})
 	if revision < last || revision == last && !unnumbered && revision != 0 {
 		o.breach("after %d, revision %d: %+v", last, revision, changes)
 	}
