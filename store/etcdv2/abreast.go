@@ -25,7 +25,7 @@ func (s *Store) awaitAbreast(ctx context.Context, dir string, after uint64) (*cl
 	poll, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	go s.endWhenBehind(poll, after, end)
-	event, index, err := s.await(poll, dir, after, pollTime)
+	event, index, err := s.await(poll, s.lanes.observers, dir, after, pollTime)
 	if err != nil && errors.Is(context.Cause(poll), errBehind) {
 		return nil, index, nil
 	}

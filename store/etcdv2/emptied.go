@@ -21,13 +21,14 @@ const noteTime = 2 * time.Second
 
 // noteEmpty says that the directory was empty that was deleted at an index.
 func (s *Store) noteEmpty(ctx context.Context, at uint64) {
-	attempt, cancel := context.WithTimeout(ctx, callTimeout)
+	// Also when the store is being closed.
+	attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), retryPause*5)
 	defer cancel()
 	_, err := s.write(attempt, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {
 		return keys.Set(ctx, s.tidiedKey(), strconv.FormatUint(at, 10), nil)
 	})
-	if err != nil && ctx.Err() == nil {
-		s.logger.Debug("noting that a directory was empty; observers have to begin anew", zap.Error(err))
+	if err != nil {
+		s.logger.Info("noting that a directory was empty; observers have to begin anew", zap.Error(err))
 	}
 }
 
@@ -36,7 +37,7 @@ func (s *Store) noteEmpty(ctx context.Context, at uint64) {
 func (s *Store) wasEmpty(ctx context.Context, at uint64) (bool, error) {
 	note := strconv.FormatUint(at, 10)
 	for end := time.Now().Add(noteTime); time.Now().Before(end); {
-		event, index, err := s.await(ctx, s.tidiedKey(), at, time.Until(end))
+		event, index, err := s.await(ctx, s.lanes.observers, s.tidiedKey(), at, time.Until(end))
 		if err != nil {
 			return false, err
 		}

@@ -1,6 +1,7 @@
 package etcdv2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type marking struct {
 // mark returns an index behind that one, at which an event is. Those who want one at
 // the same time share it.
 func (s *Store) mark(ctx context.Context, behind uint64) (uint64, error) {
-	ctx, done, err := s.begin(ctx, s.lanes.polls)
+	ctx, done, err := s.begin(ctx, s.lanes.observers)
 	if err != nil {
 		return 0, err
 	}
@@ -60,10 +61,129 @@ func (s *Store) mark(ctx context.Context, behind uint64) (uint64, error) {
 	}
 }
 
+// remembered is what has been read of the history of all keys below the prefix: it is
+// the same for all observers, so that however many begin at once, it is read once.
+type remembered struct {
+	turn chan struct{} // a lock: held by whoever reads
+
+	mu     sync.Mutex
+	events []*client.Response // in order: all that came after one index, up to another
+	after  uint64
+	upTo   uint64
+	used   time.Time
+	timed  bool // forget is going to be called
+}
+
+// rememberFor is how long it is kept when nobody asks.
+const rememberFor = 10 * time.Second
+
 // history returns the events of all keys below the prefix after an index, up to
-// another, at which there is one. It takes as many requests, so several go through a
-// part each.
+// another, at which there is one. What it has begun to read it reads to the end, for
+// others, also when ctx ends.
 func (s *Store) history(ctx context.Context, after, upTo uint64) ([]*client.Response, error) {
+	for {
+		if events, ok := s.remembered.since(after, upTo); ok {
+			return events, nil
+		}
+		select {
+		case s.remembered.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: waiting to read history: %w", store.ErrUnavailable, ctx.Err())
+		}
+		var err error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() { <-s.remembered.turn }()
+			err = s.readHistory(after, upTo)
+		}()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: reading history: %w", store.ErrUnavailable, ctx.Err())
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// since returns what came after an index, up to another, if that is known.
+func (r *remembered) since(after, upTo uint64) ([]*client.Response, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if after < r.after || upTo > r.upTo {
+		return nil, false
+	}
+	r.used = time.Now()
+	return r.events[r.behind(after):r.behind(upTo)], true
+}
+
+// behind is the place of the first event after an index.
+func (r *remembered) behind(index uint64) int {
+	i, _ := slices.BinarySearchFunc(r.events, index+1, func(e *client.Response, index uint64) int {
+		return cmp.Compare(e.Node.ModifiedIndex, index)
+	})
+	return i
+}
+
+// readHistory reads what is not known of the history after an index, up to another.
+func (s *Store) readHistory(after, upTo uint64) error {
+	r := &s.remembered
+	if _, ok := r.since(after, upTo); ok {
+		return nil // somebody else has, meanwhile
+	}
+	r.mu.Lock()
+	known, last := r.events, r.upTo
+	fits := r.after <= after && after <= r.upTo
+	r.mu.Unlock()
+	from := after
+	if fits {
+		from = last
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
+	defer cancel()
+	events, err := s.parts(ctx, from, upTo)
+	switch {
+	case err != nil && ctx.Err() != nil && s.ctx.Err() == nil && s.lanes.observers.turns != nil:
+		// With a password each event takes its time. The next one would not come further.
+		return fmt.Errorf("%w: there is more to read than can be read in time", store.ErrCompacted)
+	case err != nil:
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if fits {
+		r.events, r.upTo = slices.Concat(known, events), upTo
+	} else {
+		r.events, r.after, r.upTo = events, after, upTo
+	}
+	if n := len(r.events) - remembers; n > 0 { // etcd has forgotten them too
+		r.after = r.events[n-1].Node.ModifiedIndex
+		r.events = slices.Clone(r.events[n:])
+	}
+	r.used = time.Now()
+	if !r.timed {
+		r.timed = true
+		time.AfterFunc(rememberFor, r.forget)
+	}
+	return nil
+}
+
+// forget forgets what nobody has asked for lately.
+func (r *remembered) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if left := rememberFor - time.Since(r.used); left > 0 {
+		time.AfterFunc(left, r.forget)
+		return
+	}
+	r.events, r.after, r.upTo, r.timed = nil, 0, 0, false
+}
+
+// parts reads the events after an index, up to another. It takes as many requests,
+// so several go through a part each.
+func (s *Store) parts(ctx context.Context, after, upTo uint64) ([]*client.Response, error) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	var all sync.WaitGroup
@@ -85,7 +205,7 @@ func (s *Store) history(ctx context.Context, after, upTo uint64) ([]*client.Resp
 func (s *Store) part(ctx context.Context, after, upTo uint64) ([]*client.Response, error) {
 	var events []*client.Response
 	for after < upTo {
-		event, index, err := s.await(ctx, s.prefix+"/", after, historyTime)
+		event, index, err := s.await(ctx, s.lanes.observers, s.prefix+"/", after, historyTime)
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,7 @@ import (
 // asked has given up. A few dozen requests at once would each take longer than a
 // call may, be given up, and be made again, for ever. So with a password few calls
 // are made at once. Those that are made for somebody who waits anyway have a lane
-// of their own, in which the others don't get stuck behind them; and so have watches
+// of their own, in which the others don't get stuck behind them; and so have watches,
 // and observers. A poll is in it until etcd has seen to the password, and not until
 // there is an event.
 
@@ -28,7 +28,9 @@ type lane struct {
 type lanes struct {
 	patient lane // for Acquire and Withdraw
 	prompt  lane // for everything else
-	polls   lane // for Watch and Observe
+	polls   lane // for Watch
+
+	observers lane // for Observe: however many there are, no lock waits for them
 }
 
 func newLanes(password bool) lanes {
@@ -36,7 +38,7 @@ func newLanes(password bool) lanes {
 		return lanes{}
 	}
 	wide := func(patient bool) lane { return lane{make(chan struct{}, laneWidth), patient} }
-	return lanes{patient: wide(true), prompt: wide(false), polls: wide(true)}
+	return lanes{patient: wide(true), prompt: wide(false), polls: wide(true), observers: wide(true)}
 }
 
 // enter waits for a turn, until ctx or the store's own ends; in the prompt lane,

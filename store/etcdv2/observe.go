@@ -40,7 +40,7 @@ func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64,
 }
 
 func (s *Store) observe(ctx context.Context, v view, after uint64, start func(uint64, []store.Queue), apply func(uint64, []store.Change)) error {
-	now, err := s.look(ctx, s.lanes.polls, v)
+	now, err := s.look(ctx, s.lanes.observers, v)
 	switch {
 	case err != nil:
 		return err

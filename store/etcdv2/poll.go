@@ -31,11 +31,11 @@ const pollTime = 10 * time.Second
 // sent the cluster's whole state, it tells those who wait nothing of what it has
 // skipped; only later watches are. So what comes from a member that was behind when
 // the watch began is asked for anew.
-func (s *Store) await(ctx context.Context, dir string, after uint64, longest time.Duration) (*client.Response, uint64, error) {
-	if err := s.lanes.polls.enter(ctx, s.ctx); err != nil {
+func (s *Store) await(ctx context.Context, l lane, dir string, after uint64, longest time.Duration) (*client.Response, uint64, error) {
+	if err := l.enter(ctx, s.ctx); err != nil {
 		return nil, after, err
 	}
-	leave := sync.OnceFunc(s.lanes.polls.leave)
+	leave := sync.OnceFunc(l.leave)
 	wait, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	defer s.callers.whenTurnMoves(cancel)()
@@ -46,7 +46,7 @@ func (s *Store) await(ctx context.Context, dir string, after uint64, longest tim
 	case code(err) == client.ErrorCodeEventIndexCleared:
 		return nil, after, fmt.Errorf("%w: %w", store.ErrCompacted, err)
 	case err != nil && wait.Err() != nil && ctx.Err() == nil:
-		return nil, upTo, s.check(ctx, dir, after)
+		return nil, upTo, s.check(ctx, l, dir, after)
 	case err != nil:
 		return nil, upTo, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
@@ -56,8 +56,8 @@ func (s *Store) await(ctx context.Context, dir string, after uint64, longest tim
 // check makes sure that the member whose turn it is belongs to its cluster, and that
 // the cluster has come to an index. It has not if somebody has put back an old state
 // of it.
-func (s *Store) check(ctx context.Context, dir string, after uint64) error {
-	ctx, cancel, err := s.begin(ctx, s.lanes.polls)
+func (s *Store) check(ctx context.Context, l lane, dir string, after uint64) error {
+	ctx, cancel, err := s.begin(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *Store) event(ctx context.Context, dir string, after uint64, onAnswer fu
 	resp, err := c.keys.Watcher(dir, &client.WatcherOptions{AfterIndex: after, Recursive: true}).Next(ctx)
 	began, answered := c.established.Load(), c.answered.Load()
 	switch {
-	case err == nil && 0 < began && began < after: // it lagged behind
+	case err == nil && 0 < began && (began < after || resp.Node.ModifiedIndex >= began+remembers): // it lags behind
 		return nil, after, nil
 	case err == nil:
 		age(resp.Node, answered)
@@ -105,6 +105,9 @@ func (s *Store) event(ctx context.Context, dir string, after uint64, onAnswer fu
 	}
 	return nil, after, err
 }
+
+// remembers is how many events etcd has a history of.
+const remembers = 1000
 
 // age makes the TTL of a key, which an event tells as it was then, what was left of it
 // when that was asked for, if that was later.

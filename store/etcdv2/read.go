@@ -68,7 +68,7 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 // is known then; the event has no name if it was of no entry, or if there was
 // none for pollTime.
 func (s *Store) poll(ctx context.Context, q queue, after uint64) (store.Event, uint64, error) {
-	resp, index, err := s.await(ctx, q.entries, after, pollTime)
+	resp, index, err := s.await(ctx, s.lanes.polls, q.entries, after, pollTime)
 	if err != nil || resp == nil {
 		return store.Event{}, index, err
 	}

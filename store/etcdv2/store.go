@@ -55,14 +55,15 @@ type Store struct {
 	prefix  string
 	logger  *zap.Logger
 
-	id       string // the gateway's, among the parties of entries
-	session  session
-	waiting  waiting
-	sweeper  sweeper
-	used     used
-	marking  marking
-	glanced  atomic.Int64 // when glance has looked last
-	revision atomic.Uint64
+	id         string // the gateway's, among the parties of entries
+	session    session
+	waiting    waiting
+	sweeper    sweeper
+	used       used
+	marking    marking
+	remembered remembered
+	glanced    atomic.Int64 // when glance has looked last
+	revision   atomic.Uint64
 
 	ctx    context.Context // of the store's own work, and of all calls
 	stop   context.CancelFunc
@@ -83,18 +84,19 @@ func Open(opts Options) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Store{
-		callers: callers,
-		prefix:  strings.TrimRight(opts.Prefix, "/"),
-		logger:  opts.Logger,
-		id:      rand.Text(),
-		session: session{opening: make(chan struct{}, 1)},
-		waiting: waiting{places: make(map[place]*presence)},
-		sweeper: newSweeper(),
-		used:    used{queues: make(map[queue]*use)},
-		marking: marking{turn: make(chan struct{}, 1)},
-		lanes:   newLanes(opts.Username != ""),
-		ctx:     ctx,
-		stop:    stop,
+		callers:    callers,
+		prefix:     strings.TrimRight(opts.Prefix, "/"),
+		logger:     opts.Logger,
+		id:         rand.Text(),
+		session:    session{opening: make(chan struct{}, 1)},
+		waiting:    waiting{places: make(map[place]*presence)},
+		sweeper:    newSweeper(),
+		used:       used{queues: make(map[queue]*use)},
+		marking:    marking{turn: make(chan struct{}, 1)},
+		remembered: remembered{turn: make(chan struct{}, 1)},
+		lanes:      newLanes(opts.Username != ""),
+		ctx:        ctx,
+		stop:       stop,
 	}
 	if s.logger == nil {
 		s.logger = zap.NewNop()
