@@ -70,7 +70,8 @@ type Observer interface {
 	//
 	// A renewal that etcd does not number has to be looked for. It is told within 2 s,
 	// in a scope of very many holders later, with the revision of the last call again.
-	// One that adds less than 2 s to what was left may not be told, and several may be
+	// One that adds less than 3 s to what was left may not be told (etcd tells whole
+	// seconds, so two looks are off by one each), and several may be
 	// told as one: where that would take more than one look a second, simple wins. So
 	// what has been told of what is left may have to be corrected: by a change of an
 	// entry that was held before, with that revision again.

@@ -42,7 +42,7 @@ func (o *observer) untilRenewed(queue string, e store.Entry, ttl time.Duration, 
 // to be told.
 func (g gateway) waitForARenewal(e store.Entry) {
 	g.f.Helper()
-	g.f.eventually(patience, "2 seconds of the TTL are over", func() bool { return g.find(e).Left < long-2*time.Second })
+	g.f.eventually(patience, "3 seconds of the TTL are over", func() bool { return g.find(e).Left < long-3*time.Second })
 }
 
 // renewals are ways to renew the hold of the value v, and the TTL that it has then.
