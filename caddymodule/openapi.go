@@ -43,15 +43,12 @@ func (o *OpenAPI) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", http.MethodGet+", "+http.MethodHead)
-		lockmod.WriteError(w, notAllowed, r.Method, o.app.connection.store.Revision())
+		lockmod.WriteError(w, lockmod.NotAllowed(), r.Method, o.app.connection.store.Revision())
 	default:
 		openapi.Serve(w, r)
 	}
 	return nil
 }
-
-// notAllowed is as the other modules have it.
-var notAllowed = &lockmod.Error{Status: http.StatusMethodNotAllowed, Code: 214, Message: "Method is not supported here"}
 
 // Interface guards
 var (

@@ -70,9 +70,9 @@ func candidate(c *lockmod.Call) (string, error) {
 // get shows the leader. With a name, or an index, it says whether that is the
 // leader's.
 func get(c *lockmod.Call) error {
-	field := c.Get("field")
-	if field != "" && field != lockmod.FieldValue && field != lockmod.FieldIndex {
-		return &lockmod.Error{Status: http.StatusBadRequest, Code: 209, Message: "Invalid field"}
+	field, err := c.Field()
+	if err != nil {
+		return err
 	}
 	name, err := c.Text("name")
 	if err != nil {

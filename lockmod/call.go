@@ -32,6 +32,15 @@ func (c *Call) Text(name string) (string, error) {
 	return c.Params.Text(name, c.front.limits.MaxValue)
 }
 
+// Field returns which field of the holder is asked for; empty is the default.
+func (c *Call) Field() (string, error) {
+	switch field := c.Get("field"); field {
+	case "", FieldValue, FieldIndex:
+		return field, nil
+	}
+	return "", badField()
+}
+
 // Renew renews the holder.
 func (c *Call) Renew(t store.Target, ttl time.Duration) error {
 	holder, err := c.front.svc.Renew(c.r.Context(), c.Key, t, ttl)
@@ -80,10 +89,11 @@ func (c *Call) Show(field string, is func(holder store.Entry) bool) error {
 	if kind == asJSON {
 		listing, err = c.front.svc.Queue(c.r.Context(), c.Key)
 	} else {
-		listing.Entries = make([]store.Entry, 1)
-		listing.Entries[0], err = c.front.svc.Holder(c.r.Context(), c.Key)
+		var holder store.Entry
+		holder, err = c.front.svc.Holder(c.r.Context(), c.Key)
+		listing.Entries = []store.Entry{holder}
 	}
-	switch holder := holderOf(listing); {
+	switch holder := listing.Holder(); {
 	case err != nil:
 		return err
 	case is != nil && (holder.Index == 0 || !is(holder)):
@@ -95,7 +105,7 @@ func (c *Call) Show(field string, is func(holder store.Entry) bool) error {
 
 // show answers with the holder in a queue, which comes first, or with all of it.
 func (c *Call) show(field string, l store.Listing) {
-	holder := holderOf(l)
+	holder := l.Holder()
 	c.tellOf(holder)
 	switch {
 	case wanted(c.r) == asJSON:
@@ -107,14 +117,6 @@ func (c *Call) show(field string, l store.Listing) {
 	default:
 		_ = c.text(shown(holder))
 	}
-}
-
-// holderOf returns the holder in a queue, or the zero Entry.
-func holderOf(l store.Listing) store.Entry {
-	if len(l.Entries) > 0 && l.Entries[0].Held {
-		return l.Entries[0]
-	}
-	return store.Entry{}
 }
 
 // tellOf sets the headers that tell of the holder, if there is one.

@@ -53,7 +53,8 @@ func notWithWait() *Error {
 
 func badField() *Error { return &Error{http.StatusBadRequest, 209, "Invalid field"} }
 
-func notAllowed() *Error {
+// NotAllowed is that there is no such method.
+func NotAllowed() *Error {
 	return &Error{http.StatusMethodNotAllowed, 214, "Method is not supported here"}
 }
 

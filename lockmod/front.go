@@ -105,7 +105,7 @@ func (f *Front) Begin(w http.ResponseWriter, r *http.Request) *Call {
 	op, ok := f.operations[method]
 	if !ok {
 		w.Header().Set("Allow", f.allow())
-		f.fail(w, r, notAllowed(), r.Method)
+		f.fail(w, r, NotAllowed(), r.Method)
 		return nil
 	}
 	c := &Call{front: f, w: w, r: r, cause: op.Cause}

@@ -84,9 +84,9 @@ func target(c *Call) (store.Target, error) {
 }
 
 func get(c *Call) error {
-	field := c.Get("field")
-	if field != "" && field != FieldValue && field != FieldIndex {
-		return badField()
+	field, err := c.Field()
+	if err != nil {
+		return err
 	}
 	index, asked, err := c.Index()
 	switch {

@@ -40,7 +40,7 @@ func (c *Call) change(known uint64, given bool, timeout time.Duration) (l store.
 		if l, err = c.front.svc.Queue(c.r.Context(), c.Key); err != nil || timeout == 0 {
 			return l, err
 		}
-		known = holderOf(l).Index
+		known = l.Holder().Index
 	}
 	for {
 		l, err = c.changeFrom(known, over, timeout == 0)
@@ -63,7 +63,7 @@ func (c *Call) changeFrom(known uint64, over <-chan time.Time, look bool) (store
 	// What is followed may lag behind what the client knows: only what comes after
 	// this look counts.
 	now, err := svc.Queue(ctx, c.Key)
-	if err != nil || look || holderOf(now).Index != known {
+	if err != nil || look || now.Holder().Index != known {
 		return now, err
 	}
 	for {

@@ -275,10 +275,7 @@ func (s *Service) Release(ctx context.Context, key string, t store.Target) error
 // the zero Entry if nobody does. It is linearizable.
 func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
 	listing, err := s.store.List(ctx, s.key(key), 1)
-	if err != nil || len(listing.Entries) == 0 || !listing.Entries[0].Held {
-		return store.Entry{}, err
-	}
-	return listing.Entries[0], nil
+	return listing.Holder(), err
 }
 
 // Queue returns the whole queue; the holder, if there is one, comes first, with

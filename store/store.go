@@ -94,6 +94,15 @@ type Listing struct {
 	Entries  []Entry
 }
 
+// Holder returns the entry that holds the lock, or the zero Entry. The listing may be
+// cut off behind its first entry.
+func (l Listing) Holder() Entry {
+	if len(l.Entries) > 0 && l.Entries[0].Held {
+		return l.Entries[0]
+	}
+	return Entry{}
+}
+
 // Event is one change of one entry.
 type Event struct {
 	Revision uint64

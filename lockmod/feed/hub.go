@@ -101,6 +101,11 @@ func (h *hub) fail(err error) {
 	if !h.begun {
 		close(h.ready)
 	}
+	h.tell()
+}
+
+// tell has those look again who wait for a change.
+func (h *hub) tell() {
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
@@ -127,8 +132,7 @@ func (h *hub) apply(revision uint64, changes []store.Change) {
 		}
 		h.log.append(news)
 	}
-	close(h.changed)
-	h.changed = make(chan struct{})
+	h.tell()
 }
 
 // atOnce is how many changes of one revision are told one by one. With more, as when a

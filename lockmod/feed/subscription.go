@@ -202,10 +202,7 @@ func (s *Subscription) Holder() (holder store.Entry, revision uint64, changed <-
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if entries := h.picture.view(time.Now(), h.scope.Name).Entries; len(entries) > 0 && entries[0].Held {
-		holder = entries[0]
-	}
-	return holder, h.revision, h.changed, h.err
+	return h.queue().Holder(), h.revision, h.changed, h.err
 }
 
 // Queue returns the one queue that the subscription follows.
@@ -213,5 +210,12 @@ func (s *Subscription) Queue() store.Listing {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return store.Listing{Revision: h.revision, Entries: slices.Clone(h.picture.view(time.Now(), h.scope.Name).Entries)}
+	l := h.queue()
+	l.Entries = slices.Clone(l.Entries)
+	return l
+}
+
+// queue is the one of the scope, to be looked at and not kept.
+func (h *hub) queue() store.Listing {
+	return store.Listing{Revision: h.revision, Entries: h.picture.view(time.Now(), h.scope.Name).Entries}
 }
