@@ -66,14 +66,8 @@ func (o *observer) tellAll(ctx context.Context, all []arrival) (end error) {
 		if a.IsProgressNotify() {
 			calls = append(calls, call{uint64(a.Header.Revision), nil})
 		}
-		for events := a.Events; len(events) > 0; {
-			revision := events[0].Kv.ModRevision
-			n := slices.IndexFunc(events, func(e *clientv3.Event) bool { return e.Kv.ModRevision != revision })
-			if n < 0 {
-				n = len(events)
-			}
-			calls = append(calls, call{uint64(revision), o.changes(events[:n], a.at)})
-			events = events[n:]
+		for revision, events := range byRevision(a.Events) {
+			calls = append(calls, call{revision, o.changes(events, a.at)})
 		}
 	}
 	if err := o.settle(ctx); err != nil {
@@ -100,12 +94,12 @@ func (o *observer) changes(events []*clientv3.Event, at time.Time) []store.Chang
 	for _, e := range events {
 		if p, ok := o.r.place(string(e.Kv.Key)); ok && !isPut(e) {
 			key := string(e.Kv.Key)
-			gone := store.Entry{Name: p.q.name(key), Index: o.entries[key].index}
+			gone := store.Entry{Name: p.q.name(key), Index: o.indices[key]}
 			changes = append(changes, store.Change{Queue: p.queue, Deleted: true, Entry: gone})
 			if h := o.holds[key]; h != nil && !released {
 				o.doubts.add(refOf(h.entry).lease, e.Kv.ModRevision, &changes[len(changes)-1])
 			}
-			delete(o.entries, key)
+			delete(o.indices, key)
 			delete(o.holds, key)
 		}
 	}
@@ -121,7 +115,7 @@ func (o *observer) changes(events []*clientv3.Event, at time.Time) []store.Chang
 func (o *observer) put(f found, revision int64, at time.Time) store.Change {
 	key, e, lease := f.key(), f.entry, refOf(f.entry).lease
 	o.doubts.drop(lease)
-	o.entries[key] = known{f.place, e.Index}
+	o.indices[key] = e.Index
 	before := o.holds[key]
 	if !e.Held {
 		delete(o.holds, key)
@@ -131,7 +125,7 @@ func (o *observer) put(f found, revision int64, at time.Time) store.Change {
 	renewed := before != nil && (refOf(before.entry).lease != lease || before.entry.TTL != e.TTL)
 	h := before
 	if before == nil || renewed {
-		h = &hold{place: f.place, key: key, expect: granted(at, e.TTL)}
+		h = &hold{queue: f.queue, key: key, expect: granted(at, e.TTL)}
 		if revision <= o.past {
 			h.expect = o.unknown()
 		}

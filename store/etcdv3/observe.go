@@ -1,11 +1,9 @@
 package etcdv3
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,22 +15,20 @@ import (
 // Observe implements store.Observer. While etcd can't be reached, its watch waits, and
 // goes on by itself where it was.
 func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64, start func(uint64, []store.Queue), apply func(uint64, []store.Change)) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	own, cancel, err := s.whileOpen(ctx)
+	if err != nil {
+		return err
 	}
+	defer cancel()
 	s.observers.Add(1)
 	defer s.observers.Add(-1)
-	own, cancel := context.WithCancel(ctx)
-	defer cancel()
-	unhook := context.AfterFunc(s.ctx, cancel)
-	defer unhook()
 
 	o := &observer{
 		s: s, r: s.keyRange(scope), apply: apply,
-		entries: make(map[string]known), holds: make(map[string]*hold),
+		indices: make(map[string]uint64), holds: make(map[string]*hold),
 		present: make(map[string]presence), doubts: make(doubts),
 	}
-	err := o.observe(own, after, start)
+	err = o.observe(own, after, start)
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -50,7 +46,7 @@ type observer struct {
 	apply    func(uint64, []store.Change)
 	revision uint64 // of the last call
 
-	entries map[string]known // by their keys, like those below
+	indices map[string]uint64 // of all entries, by their keys, as are those below
 	holds   map[string]*hold
 	doubts  doubts
 
@@ -64,15 +60,9 @@ type observer struct {
 	turn  []*hold   // those to look at next
 }
 
-// known is an entry that is there.
-type known struct {
-	place
-	index uint64
-}
-
 // hold is an entry that holds a lock, on one lease with one TTL.
 type hold struct {
-	place
+	queue  string // its name
 	key    string
 	entry  store.Entry
 	expect expectation
@@ -143,10 +133,6 @@ func (o *observer) queues(then []found) []store.Queue {
 		sortEntries(q.Entries)
 	}
 	return queues
-}
-
-func sortEntries(entries []store.Entry) {
-	slices.SortFunc(entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // run tells what arrives, and looks for renewals, until it can't go on.

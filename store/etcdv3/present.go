@@ -58,8 +58,8 @@ func (o *observer) unknown() expectation { return expectation{since: o.began.Add
 // add adds an entry that was there when the observer began.
 func (o *observer) add(f found) {
 	key := f.key()
-	o.entries[key] = known{f.place, f.entry.Index}
+	o.indices[key] = f.entry.Index
 	if f.entry.Held {
-		o.holds[key] = &hold{place: f.place, key: key, entry: f.entry, expect: o.unknown()}
+		o.holds[key] = &hold{queue: f.queue, key: key, entry: f.entry, expect: o.unknown()}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -42,17 +43,8 @@ func (s *Store) survey(ctx context.Context, r keyRange, limit int) (survey store
 		r.from, r.end = r.root, r.root+"\x00"
 	}
 	var queues []store.Queue
-	var revision int64
-	size := int64(min(limit+1, page))
-	for from, more := r.from, true; more && len(queues) <= limit; size = min(2*size, page) {
-		resp, err := s.get(ctx, from, clientv3.WithRange(r.end), clientv3.WithLimit(size), clientv3.WithRev(revision))
-		if err != nil {
-			return survey, err
-		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
-		for _, kv := range resp.Kvs {
+	revision, err := s.scan(ctx, r.from, r.end, 0, int64(min(limit+1, page)), func(kvs []*mvccpb.KeyValue) bool {
+		for _, kv := range kvs {
 			p, ok := r.place(string(kv.Key))
 			if !ok {
 				continue
@@ -63,9 +55,10 @@ func (s *Store) survey(ctx context.Context, r keyRange, limit int) (survey store
 			q := &queues[len(queues)-1]
 			q.Entries = append(q.Entries, p.q.decode(kv))
 		}
-		if more = resp.More; more {
-			from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
-		}
+		return len(queues) <= limit
+	})
+	if err != nil {
+		return survey, err
 	}
 	survey.Revision, survey.More = uint64(revision), len(queues) > limit
 	survey.Queues = queues[:min(len(queues), limit)]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -58,19 +59,12 @@ func (s *Store) list(ctx context.Context, q queue, limit int) (store.Listing, er
 	}
 
 	var kvs []*mvccpb.KeyValue
-	var revision int64
-	for from, more := q.prefix, true; more; {
-		resp, err := s.get(ctx, from, clientv3.WithRange(q.end), clientv3.WithLimit(page), clientv3.WithRev(revision))
-		if err != nil {
-			return store.Listing{}, err
-		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
-		kvs = append(kvs, resp.Kvs...)
-		if more = resp.More; more {
-			from = string(kvs[len(kvs)-1].Key) + "\x00"
-		}
+	revision, err := s.scan(ctx, q.prefix, q.end, 0, page, func(part []*mvccpb.KeyValue) bool {
+		kvs = append(kvs, part...)
+		return true
+	})
+	if err != nil {
+		return store.Listing{}, err
 	}
 	l := q.listing(revision, kvs)
 	for _, e := range l.Entries {
@@ -87,8 +81,39 @@ func (q queue) listing(revision int64, kvs []*mvccpb.KeyValue) store.Listing {
 	for _, kv := range kvs {
 		l.Entries = append(l.Entries, q.decode(kv))
 	}
-	slices.SortFunc(l.Entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+	sortEntries(l.Entries)
 	return l
+}
+
+func sortEntries(entries []store.Entry) {
+	slices.SortFunc(entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+}
+
+// scan reads the keys from one on and up to another, as they all were at a revision
+// or, if that is 0, at one, linearizably, which it returns. It hands them on page by
+// page, the first of which has so many and the others up to twice as many as the one
+// before, as long as more of them are wanted.
+func (s *Store) scan(ctx context.Context, from, end string, revision, size int64, wantMore func([]*mvccpb.KeyValue) bool) (int64, error) {
+	for ; ; size = min(2*size, page) {
+		resp, err := s.getBounded(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(size), clientv3.WithRev(revision))
+		if err != nil {
+			return 0, err
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision
+		}
+		if !wantMore(resp.Kvs) || !resp.More {
+			return revision, nil
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// getBounded is get also for those whose context does not end within seconds.
+func (s *Store) getBounded(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return s.get(ctx, key, opts...)
 }
 
 // timeToLive is what is left of a lease, in seconds; -1 if it is gone.
@@ -107,13 +132,11 @@ func (s *Store) timeToLive(ctx context.Context, id clientv3.LeaseID) (int64, err
 
 // Watch implements store.Store. All watches of a gateway share one stream.
 func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply func(uint64, []store.Event)) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	ctx, cancel, err := s.whileOpen(ctx)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	unhook := context.AfterFunc(s.ctx, cancel)
-	defer unhook()
 
 	q := s.queue(key)
 	defer s.names.forget(q)
@@ -127,17 +150,11 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 			return fmt.Errorf("watching: %w", err)
 		}
 		s.seen(resp.Header.Revision)
-		for events := resp.Events; len(events) > 0; {
-			rev := events[0].Kv.ModRevision
-			n := slices.IndexFunc(events, func(e *clientv3.Event) bool { return e.Kv.ModRevision != rev })
-			if n < 0 {
-				n = len(events)
-			}
+		for revision, events := range byRevision(resp.Events) {
 			if ctx.Err() != nil {
 				break
 			}
-			apply(uint64(rev), s.events(q, events[:n]))
-			events = events[n:]
+			apply(revision, s.events(q, events))
 		}
 	}
 	if ctx.Err() != nil {
@@ -147,6 +164,23 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 		return nil
 	}
 	return fmt.Errorf("watching: %w: the stream ended", store.ErrUnavailable)
+}
+
+// byRevision takes events apart: all of one revision are one change.
+func byRevision(events []*clientv3.Event) iter.Seq2[uint64, []*clientv3.Event] {
+	return func(yield func(uint64, []*clientv3.Event) bool) {
+		for len(events) > 0 {
+			revision := events[0].Kv.ModRevision
+			n := slices.IndexFunc(events, func(e *clientv3.Event) bool { return e.Kv.ModRevision != revision })
+			if n < 0 {
+				n = len(events)
+			}
+			if !yield(uint64(revision), events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
 }
 
 func (s *Store) events(q queue, changes []*clientv3.Event) []store.Event {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -32,9 +33,8 @@ func (s *Store) keyRange(scope store.Scope) keyRange {
 
 // place is an entry's key, taken apart.
 type place struct {
-	queue   string // its name
-	escaped string
-	q       queue // only to read entries: it has no end
+	queue string // its name
+	q     queue  // only to read entries: it has no end
 }
 
 // place says where an entry is, and whether that is in the scope. A key that no
@@ -44,11 +44,12 @@ func (r keyRange) place(entryKey string) (p place, ok bool) {
 	if !ok {
 		return p, false
 	}
-	if p.escaped, _, ok = strings.Cut(rest, "/"); !ok {
+	escaped, _, ok := strings.Cut(rest, "/")
+	if !ok {
 		return p, false
 	}
-	p.q.prefix = entryKey[:len(r.root)+len(p.escaped)+1]
-	p.queue, ok = r.name(p.escaped)
+	p.q.prefix = entryKey[:len(r.root)+len(escaped)+1]
+	p.queue, ok = r.name(escaped)
 	return p, ok
 }
 
@@ -82,29 +83,16 @@ func (s *Store) entries(ctx context.Context, r keyRange, revision int64) ([]foun
 
 func (s *Store) entriesAt(ctx context.Context, r keyRange, revision int64) ([]found, int64, error) {
 	var all []found
-	for from, more := r.from, true; more; {
-		resp, err := s.getBounded(ctx, from, clientv3.WithRange(r.end), clientv3.WithLimit(page), clientv3.WithRev(revision))
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading queues: %w", err)
-		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
-		for _, kv := range resp.Kvs {
+	at, err := s.scan(ctx, r.from, r.end, revision, page, func(kvs []*mvccpb.KeyValue) bool {
+		for _, kv := range kvs {
 			if p, ok := r.place(string(kv.Key)); ok {
 				all = append(all, found{p, p.q.decode(kv)})
 			}
 		}
-		if more = resp.More; more {
-			from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
-		}
+		return true
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading queues: %w", err)
 	}
-	return all, revision, nil
-}
-
-// getBounded is get for those whose context does not end within seconds.
-func (s *Store) getBounded(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return s.get(ctx, key, opts...)
+	return all, at, nil
 }

@@ -102,6 +102,16 @@ func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc,
 	return ctx, func() { unhook(); cancel() }, nil
 }
 
+// whileOpen is begin for a call that goes on for as long as ctx does.
+func (s *Store) whileOpen(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if s.closed.Load() {
+		return nil, nil, store.ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { unhook(); cancel() }, nil
+}
+
 // seen notes a revision of etcd.
 func (s *Store) seen(revision int64) {
 	for {
