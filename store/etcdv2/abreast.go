@@ -14,7 +14,7 @@ import (
 // asked once for all observers.
 const (
 	glancePeriod = 250 * time.Millisecond
-	abreast      = 250 // events behind, of the 1,000
+	maxBehind    = 250 // events, of the 1,000
 )
 
 var errBehind = errors.New("etcd has gone on")
@@ -40,7 +40,7 @@ func (s *Store) endWhenBehind(ctx context.Context, after uint64, end context.Can
 	pause(ctx, settleTime) // earlier it would not be known where to go on
 	for pause(ctx, period) {
 		s.glance(ctx, period)
-		if s.Revision() >= after+abreast {
+		if s.Revision() >= after+maxBehind {
 			end(errBehind)
 		}
 	}

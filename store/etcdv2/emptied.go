@@ -2,6 +2,7 @@ package etcdv2
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,10 +42,21 @@ func (s *Store) wasEmpty(ctx context.Context, at uint64) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if event != nil && event.Node.Key == s.tidiedKey() && event.Node.Value == note {
+		if event != nil && s.notes(event, note) {
 			return true, nil
 		}
 		at = index
 	}
 	return false, nil
+}
+
+// noted says whether the note of a deletion is among events that are known.
+func (s *Store) noted(events []*client.Response, deletion *client.Response) bool {
+	note := strconv.FormatUint(deletion.Node.ModifiedIndex, 10)
+	return slices.ContainsFunc(events, func(event *client.Response) bool { return s.notes(event, note) })
+}
+
+// notes says whether an event is the writing of a note.
+func (s *Store) notes(event *client.Response, note string) bool {
+	return event.Node.Key == s.tidiedKey() && event.Node.Value == note
 }

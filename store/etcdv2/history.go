@@ -10,6 +10,7 @@ import (
 	"time"
 
 	client "go.etcd.io/etcd/client/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
@@ -184,22 +185,18 @@ func (r *remembered) forget() {
 // parts reads the events after an index, up to another. It takes as many requests,
 // so several go through a part each.
 func (s *Store) parts(ctx context.Context, after, upTo uint64) ([]*client.Response, error) {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	var all sync.WaitGroup
+	all, ctx := errgroup.WithContext(ctx)
 	var parts [readers][]*client.Response
 	step := (upTo-after)/readers + 1
 	for i := range readers {
 		from := min(after+uint64(i)*step, upTo)
-		all.Go(func() {
-			var err error
-			if parts[i], err = s.part(ctx, from, min(from+step, upTo)); err != nil {
-				giveUp(err)
-			}
+		all.Go(func() (err error) {
+			parts[i], err = s.part(ctx, from, min(from+step, upTo))
+			return err
 		})
 	}
-	all.Wait()
-	return slices.Concat(parts[:]...), context.Cause(ctx)
+	err := all.Wait()
+	return slices.Concat(parts[:]...), err
 }
 
 func (s *Store) part(ctx context.Context, after, upTo uint64) ([]*client.Response, error) {

@@ -123,8 +123,12 @@ func (s *Store) list(ctx context.Context, q queue, how freshness) (listing, erro
 			l.entries = append(l.entries, e)
 		}
 	}
-	slices.SortFunc(l.entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+	sortEntries(l.entries)
 	return l, nil
+}
+
+func sortEntries(entries []store.Entry) {
+	slices.SortFunc(entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // find returns an entry, and whether it is the first.

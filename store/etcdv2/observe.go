@@ -20,15 +20,13 @@ const silence = 100
 func (s *Store) Observe(ctx context.Context, scope store.Scope, after uint64,
 	start func(uint64, []store.Queue), apply func(uint64, []store.Change),
 ) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	ctx, cancel, err := s.whileOpen(ctx)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	unhook := context.AfterFunc(s.ctx, cancel)
-	defer unhook()
 
-	err := s.observe(ctx, s.view(scope), after, start, apply)
+	err = s.observe(ctx, s.view(scope), after, start, apply)
 	switch {
 	case s.closed.Load():
 		s.callers.close() // the connection of a poll that was just beginning, too
@@ -80,7 +78,7 @@ func (s *Store) follow(ctx context.Context, v view, after, told uint64, now scen
 		}
 		var changes []store.Change
 		if event != nil {
-			if err := s.whole(ctx, v, event); err != nil {
+			if err := s.whole(ctx, v, event, nil); err != nil {
 				return err
 			}
 			if c, ok := v.change(event, now); ok {
@@ -99,9 +97,10 @@ func (s *Store) follow(ctx context.Context, v view, after, told uint64, now scen
 }
 
 // whole is an error if an event deletes a directory with what is in it: of that,
-// etcd tells only the directory. One that was empty does not matter.
-func (s *Store) whole(ctx context.Context, v view, event *client.Response) error {
-	if !gone(event) || !event.Node.Dir || !v.has(event.Node.Key) {
+// etcd tells only the directory. One that was empty does not matter. since are events
+// after it that are known.
+func (s *Store) whole(ctx context.Context, v view, event *client.Response, since []*client.Response) error {
+	if !gone(event) || !event.Node.Dir || !v.has(event.Node.Key) || s.noted(since, event) {
 		return nil
 	}
 	empty, err := s.wasEmpty(ctx, event.Node.ModifiedIndex)

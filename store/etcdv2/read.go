@@ -37,13 +37,11 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 // events, of all keys; where more have passed since the last poll, it says so,
 // and the caller lists the queue anew.
 func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply func(uint64, []store.Event)) error {
-	if s.closed.Load() {
-		return store.ErrClosed
+	ctx, cancel, err := s.whileOpen(ctx)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	unhook := context.AfterFunc(s.ctx, cancel)
-	defer unhook()
 
 	q := s.queue(key)
 	defer s.sweeper.watch(q)()

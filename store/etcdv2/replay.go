@@ -38,8 +38,8 @@ func (s *Store) replay(ctx context.Context, v view, after uint64, now scene) (re
 	if err != nil {
 		return replay{}, err
 	}
-	for _, event := range events {
-		if err := s.whole(ctx, v, event); err != nil {
+	for i, event := range events {
+		if err := s.whole(ctx, v, event, events[i:]); err != nil {
 			return replay{}, err
 		}
 	}

@@ -128,6 +128,16 @@ func (s *Store) begin(ctx context.Context, l lane) (context.Context, context.Can
 	return ctx, func() { unhook(); cancel(); s.calls.RUnlock(); l.leave() }, nil
 }
 
+// whileOpen is begin for a call that goes on for as long as ctx does.
+func (s *Store) whileOpen(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if s.closed.Load() {
+		return nil, nil, store.ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { unhook(); cancel() }, nil
+}
+
 // seen notes an index of etcd.
 func (s *Store) seen(index uint64) {
 	for {

@@ -1,7 +1,6 @@
 package etcdv2
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"path"
@@ -124,7 +123,7 @@ func (v view) queues(then, now scene) []store.Queue {
 	queues := make([]store.Queue, 0, len(byDir))
 	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
 		q := byDir[dir]
-		slices.SortFunc(q.Entries, func(a, b store.Entry) int { return cmp.Compare(a.Index, b.Index) })
+		sortEntries(q.Entries)
 		queues = append(queues, *q)
 	}
 	return queues
