@@ -249,9 +249,9 @@ type Store interface {
 
 	// Watch calls apply with every change of the queue after the revision
 	// after, in order, none missing: all changes of one revision in one call.
-	// It returns when ctx ends (nil), without another call of apply, or when it cannot go on (ErrCompacted, or
-	// any other error): then the caller lists anew. Calls of apply do not
-	// overlap.
+	// It returns when ctx ends (nil), without another call of apply, or when it cannot go
+	// on (ErrCompacted, or any other error): then the caller lists anew. Calls of apply do
+	// not overlap.
 	Watch(ctx context.Context, key Key, after uint64, apply func(revision uint64, events []Event)) error
 
 	// Revision is the newest revision (or index) of etcd that this store has

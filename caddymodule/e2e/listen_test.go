@@ -31,18 +31,7 @@ func told(events []event) []string {
 // has waits until the stream has told that, and nothing else.
 func (s *stream) has(want ...string) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		events, _ := s.seen()
-		got := told(events)
-		if slices.Equal(got, want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("it tells %q, want %q", got, want)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks
-	}
+	s.until(fmt.Sprintf("it tells %q", want), 10*time.Second, func(events []event) bool { return slices.Equal(told(events), want) })
 }
 
 // Whoever listens to a key or to a prefix, on any gateway, is told what happens to it

@@ -10,8 +10,8 @@ import (
 
 // A renewal is a keepalive of a lease, which etcd tells nobody. Who wants to know
 // looks how much is left, again and again: if it is more than can be, there has
-// been one. etcd tells it in whole seconds, so that what adds less than two of them may
-// go unseen.
+// been one. etcd tells it in whole seconds, so that what adds less than three of them
+// may go unseen.
 
 // look is what a lease had left at one moment.
 type look struct {

@@ -57,8 +57,9 @@ func (s *Store) FailNext(op Op, f Fault) {
 }
 
 // Intercept has fn called before each call on this gateway that FailNext says
-// nothing about; nil ends that. Of a scope, the key has the name. fn may block, which holds the call back at the
-// gateway, and says what goes wrong with it. It may use the store.
+// nothing about; nil ends that. Of a scope, the key has the name. fn may block, which
+// holds the call back at the gateway, and says what goes wrong with it. It may use the
+// store.
 func (s *Store) Intercept(fn func(ctx context.Context, op Op, key store.Key) Fault) {
 	s.cluster.mu.Lock()
 	defer s.cluster.mu.Unlock()

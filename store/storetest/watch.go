@@ -52,26 +52,7 @@ func watchSeesEveryChange(f *fixture) {
 	states := [][]store.Entry{nil}
 	note := func() { states = append(states, a.list().Entries) }
 
-	holder := a.hold(valued("holder"))
-	note()
-	b.acquire(lasting(valued("holder"), long/2))
-	note()
-	v := a.queue(valued("v"))
-	note()
-	joined := b.queue(valued("v"))
-	note()
-	n := b.queue(anonymous())
-	note()
-	a.renew(byIndex(holder), long)
-	note()
-	a.releases(byIndex(holder))
-	note()
-	b.grant(joined, long)
-	note()
-	a.grant(v, 2*long)
-	note()
-	b.withdraw(joined)
-	note()
+	holder, v, n := everyChange(a, b, note)
 	a.withdraw(v)
 	note()
 	b.withdraw(n)
@@ -88,6 +69,32 @@ func watchSeesEveryChange(f *fixture) {
 	if made := seen[len(seen)-f.HoldEvents]; made.revision != last.Index {
 		f.Fatalf("index %d was made at revision %d", last.Index, made.revision)
 	}
+}
+
+// everyChange makes every kind of change of a queue, through two gateways, and has each
+// noted. In the end, v holds, and n waits.
+func everyChange(a, b gateway, note func()) (holder, v, n store.Entry) {
+	holder = a.hold(valued("holder"))
+	note()
+	b.acquire(lasting(valued("holder"), long/2))
+	note()
+	v = a.queue(valued("v"))
+	note()
+	joined := b.queue(valued("v"))
+	note()
+	n = b.queue(anonymous())
+	note()
+	a.renew(byIndex(holder), long)
+	note()
+	a.releases(byIndex(holder))
+	note()
+	b.grant(joined, long)
+	note()
+	a.grant(v, 2*long)
+	note()
+	b.withdraw(joined)
+	note()
+	return holder, v, n
 }
 
 func watchReplays(f *fixture) {
