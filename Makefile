@@ -19,7 +19,8 @@ test: test-tools ## set up what the tests need, then run all of them under the r
 	go test -race -timeout $(TIMEOUT) ./...
 
 # The tests ask the gateway with curl and run the README's SQL with sqlite3, and the
-# race detector is built with a C compiler. The etcds with the v2 API are in .tools.
+# race detector is built with a C compiler. The etcds that run as processes are in
+# .tools, and their etcdctl.
 test-tools:
 	@missing=; \
 	for tool in curl sqlite3; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
@@ -30,17 +31,25 @@ test-tools:
 		{ apt-get update && apt-get install -y --no-install-recommends $$missing; } || \
 		{ echo "make test: the tests need$$missing, and apt-get could not install it: install it by hand" >&2; exit 1; }; \
 	}
-	@echo "make test: building etcd 3.5"; GOWORK=off go build -C store/etcdtest/etcd35 -o ../../../.tools/etcd-3.5 .
+	@for program in "etcd-3.5 etcd35 ." "etcd-3.7 etcd37 ." "etcdctl-3.7 etcd37 go.etcd.io/etcd/etcdctl/v3"; do set -- $$program; \
+		echo "make test: building $$1"; GOWORK=off go build -C store/etcdtest/$$2 -o ../../../.tools/$$1 $$3 || exit 1; \
+	done
 	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
 		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
+	@[ -n "$$ETCDCTL34" ] || $(MAKE) -s .tools/etcdctl-3.4 || \
+		echo "make test: without Debian's etcdctl 3.4, tests that need it are skipped, unless there is one in PATH or ETCDCTL34 names one" >&2
 
-# Debian's package etcd-server, unpacked: installed, it would be a service.
-.tools/etcd-3.4:
-	@echo "make test: fetching etcd 3.4"; mkdir -p .tools; dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && ( \
-		cd "$$dir" && get='apt-get -qq -o APT::Sandbox::User=root download etcd-server' && \
-		{ $$get || { apt-get update && $$get; }; } && dpkg -x etcd-server_*.deb . && \
-		{ usr/bin/etcd --version | grep -q '^etcd Version: 3[.]4[.]' || { echo "etcd-server is no 3.4 here" >&2; exit 1; }; } \
-	) && mv "$$dir/usr/bin/etcd" $@
+# Debian's packages, unpacked: installed, etcd-server would be a service.
+.tools/etcd-3.4: package := etcd-server
+.tools/etcd-3.4: version := etcd --version
+.tools/etcdctl-3.4: package := etcd-client
+.tools/etcdctl-3.4: version := etcdctl version
+.tools/etcd-3.4 .tools/etcdctl-3.4:
+	@echo "make test: fetching $(@F)"; mkdir -p .tools; dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && ( \
+		cd "$$dir" && get='apt-get -qq -o APT::Sandbox::User=root download $(package)' && \
+		{ $$get || { apt-get update && $$get; }; } && dpkg -x $(package)_*.deb . && \
+		{ usr/bin/$(version) | grep -q '^$(firstword $(version)) [Vv]ersion: 3[.]4[.]' || { echo "$(package) is no 3.4 here" >&2; exit 1; }; } \
+	) && mv "$$dir/usr/bin/$(firstword $(version))" $@
 
 lint: ## gofmt, go vet, golangci-lint and the import rules
 	@files=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r f; do [ ! -e "$$f" ] || echo "$$f"; done) && \

@@ -28,7 +28,7 @@ func TestWrongAPI(t *testing.T) {
 	}
 	today := func(t *testing.T) string { return etcdtest.Start(t).Endpoint }
 	off := func(version etcdtest.Version) start {
-		return func(t *testing.T) string { return etcdtest.StartV2(t, version, etcdtest.WithoutV2()).Endpoint }
+		return func(t *testing.T) string { return etcdtest.StartProcess(t, version).Endpoint }
 	}
 	const (
 		in        = " in the global etcd option"
@@ -80,7 +80,7 @@ func TestWrongAPI_later(t *testing.T) {
 		}
 		return string(text)
 	}
-	etcd := etcdtest.StartV2(t, etcdtest.V35, etcdtest.WithoutV2())
+	etcd := etcdtest.StartProcess(t, etcdtest.V35)
 	etcd.Stop()
 	option += etcdAt(etcd.Endpoint, "api v2")
 	g := newGateway(t)

@@ -1,6 +1,6 @@
 // Package etcdtest runs real etcds for tests: one member each, on loopback ports
 // that the system chose, with their data in temporary folders. Today's etcd runs in
-// the test's process; those that have the v2 API are processes of their own.
+// the test's process, or in one of its own; those that have the v2 API always do.
 package etcdtest
 
 import (

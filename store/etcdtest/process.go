@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Process is an etcd with the v2 API, which is a process of its own.
+// Process is an etcd that is a process of its own.
 type Process struct {
 	Endpoint string // http://127.0.0.1:port, or https
 	Log      string // the file with what it says
@@ -30,9 +30,10 @@ type Process struct {
 // Option says how an etcd differs from the usual.
 type Option func(*Process)
 
-// WithoutV2 leaves the v2 API switched off, as it is by default in 3.4 and 3.5.
-func WithoutV2() Option {
-	return func(p *Process) { p.flags = append(p.flags, "--enable-v2=false") } // the last one counts
+// WithFlags adds flags, which count more than those that every etcd here has, such
+// as --advertise-client-urls.
+func WithFlags(flags ...string) Option {
+	return func(p *Process) { p.flags = append(p.flags, flags...) } // the last one counts
 }
 
 // WithTLS has clients connect with TLS, and show a certificate of the same
@@ -45,9 +46,17 @@ func WithTLS(c Certificates) Option {
 	}
 }
 
-// StartV2 starts an etcd with the v2 API, and kills it when the test ends. If
-// there is none of that version, the test is skipped.
+// StartV2 starts an etcd with the v2 API, which 3.7 no longer has, and kills it
+// when the test ends. If there is none of that version, the test is skipped.
 func StartV2(t testing.TB, version Version, options ...Option) *Process {
+	t.Helper()
+	return StartProcess(t, version, append(options, WithFlags("--enable-v2=true"))...)
+}
+
+// StartProcess starts an etcd without the v2 API, as it is by default, and kills it
+// when the test ends. If there is none of that version, the test is skipped. The
+// ids of all of them are equal.
+func StartProcess(t testing.TB, version Version, options ...Option) *Process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &Process{
@@ -94,11 +103,11 @@ func (p *Process) run(t testing.TB) {
 	}
 	const peer = "http://127.0.0.1:0" // it is the only member
 	p.cmd = exec.Command(p.program, append([]string{
-		"--name", "test", "--data-dir", p.data, "--enable-v2=true", "--logger=zap", "--log-level=warn",
+		"--name", "test", "--data-dir", p.data, "--logger=zap", "--log-level=warn",
 		"--listen-client-urls", p.Endpoint, "--advertise-client-urls", p.Endpoint,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
 	}, p.flags...)...)
-	if p.version == V35 { // 3.4 has no such flag
+	if p.version != V34 { // which has no such flag
 		p.cmd.Args = append(p.cmd.Args, "--unsafe-no-fsync")
 	}
 	if runtime.GOARCH != "amd64" {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -82,9 +84,31 @@ func TestV2(t *testing.T) {
 		})
 		t.Run("without v2 "+string(version), func(t *testing.T) {
 			t.Parallel()
-			p := etcdtest.StartV2(t, version, etcdtest.WithoutV2())
+			p := etcdtest.StartProcess(t, version)
 			if status, body := ask(t, nil, "GET", p.Endpoint+"/v2/keys/k", ""); status != http.StatusNotFound || strings.Contains(body, "errorCode") {
 				t.Errorf("GET: %d %s", status, body)
+			}
+		})
+	}
+}
+
+// Each version runs as a process, with flags of its own, and is asked by each
+// etcdctl.
+func TestStartProcess(t *testing.T) {
+	t.Parallel()
+	for _, version := range []etcdtest.Version{etcdtest.V37, etcdtest.V35, etcdtest.V34} {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			p := etcdtest.StartProcess(t, version, etcdtest.WithFlags("--advertise-client-urls", "http://127.0.0.1:1"))
+			for _, ctl := range []etcdtest.Version{etcdtest.V37, etcdtest.V34} {
+				t.Run("etcdctl "+string(ctl), func(t *testing.T) {
+					cmd := exec.CommandContext(t.Context(), etcdtest.Etcdctl(t, ctl), "--endpoints", p.Endpoint, "member", "list")
+					cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
+					out, err := cmd.CombinedOutput()
+					if err != nil || !strings.Contains(string(out), "http://127.0.0.1:1,") {
+						t.Errorf("%v\n%s", err, out)
+					}
+				})
 			}
 		})
 	}

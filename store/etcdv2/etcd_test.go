@@ -229,7 +229,7 @@ func TestNeverSentIsUnavailable(t *testing.T) {
 // An etcd whose v2 API is switched off refuses everything, at once.
 func TestNoV2APIIsUnavailable(t *testing.T) {
 	t.Parallel()
-	g := open(t, etcdtest.StartV2(t, etcdtest.V35, etcdtest.WithoutV2()).Endpoint, "/test")
+	g := open(t, etcdtest.StartProcess(t, etcdtest.V35).Endpoint, "/test")
 	begin := time.Now()
 	got, err := g.Acquire(t.Context(), lockKey, anonymous)
 	if !errors.Is(err, store.ErrUnavailable) || got.Entry.Name != "" {
