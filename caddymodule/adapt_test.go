@@ -65,6 +65,9 @@ func TestAdaptErrors(t *testing.T) {
 	site := func(lines string) string {
 		return "{\n etcd {\n endpoints http://127.0.0.1:2379\n }\n}\n:80 {\n" + lines + "\n}\n"
 	}
+	transport := func(lines string) string {
+		return site("reverse_proxy 127.0.0.1:2379 {\n transport " + lines + "\n}")
+	}
 	const endpoint = "endpoints http://127.0.0.1:2379\n"
 	for _, c := range []struct{ caddyfile, because string }{
 		{":80 {\n etcd\n}\n", "the directive etcd needs the global option"},
@@ -118,6 +121,13 @@ func TestAdaptErrors(t *testing.T) {
 		{site("etcd_openapi x"), "unexpected 'x' after etcd_openapi"},
 		{site("etcd_not_found x"), "unexpected 'x' after etcd_not_found"},
 		{site("etcd_drain {\n x\n}"), "unexpected 'x' after etcd_drain"},
+		{site("etcd_cross_origin x"), "unexpected 'x' after etcd_cross_origin"},
+		{transport("etcd x"), "unexpected 'x' after etcd"},
+		{transport("etcd {\n surprise\n}"), "unknown option 'surprise' in etcd"},
+		{transport("etcd {\n direct x\n}"), "unexpected 'x' after direct"},
+		{transport("etcd {\n direct\n direct\n}"), "direct is set twice"},
+		{transport("etcd {\n tls\n tls\n}"), "tls is set twice"},
+		{transport("etcd {\n tls {\n surprise\n }\n}"), "unknown option 'surprise' in tls"},
 	} {
 		refuses(t, c.caddyfile, c.because)
 	}

@@ -174,8 +174,7 @@ func (a *App) resolveAddresses(s *settings, repl *caddy.Replacer) error {
 		return errors.New("tls is set, but the embedded etcd is reached without")
 	case a.embedded != nil:
 		s.Embedded = a.embedded.Identity()
-		grpc, _ := a.embedded.Addresses()
-		s.Endpoints = []string{grpc}
+		s.Endpoints = []string{a.embedded.Address()}
 	case len(a.Endpoints) == 0:
 		return errors.New("neither embedded nor endpoints is set")
 	default:

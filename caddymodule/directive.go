@@ -18,10 +18,11 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("etcd_leader", parseHandler[Leader])
 	httpcaddyfile.RegisterHandlerDirective("etcd_openapi", parseBare[OpenAPI])
 	httpcaddyfile.RegisterHandlerDirective("etcd_not_found", parseBare[NotFound])
+	httpcaddyfile.RegisterHandlerDirective("etcd_cross_origin", parseBare[CrossOrigin])
 	httpcaddyfile.RegisterHandlerDirective("etcd_drain", parseBare[Drain])
 	httpcaddyfile.RegisterDirective("etcd", parseSite)
 	// What is registered last stands last.
-	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_openapi", "etcd_not_found", "etcd_drain", "etcd"} {
+	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_openapi", "etcd_not_found", "etcd_cross_origin", "etcd_drain", "etcd"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "reverse_proxy")
 	}
 }
@@ -78,23 +79,18 @@ func parseBare[H any, P interface {
 //	etcd_leader /mod/v2/leader/*
 //	etcd_openapi /mod/openapi.json
 //	etcd_not_found               # whatever else is below /mod
+//	etcd_cross_origin            # no writes from other sites' pages
 //	etcd_drain                   # a watch doesn't keep Caddy from exiting
-//
-//	@grpc {
-//	    protocol http/2+
-//	    header Content-Type application/grpc*
-//	}
-//	reverse_proxy @grpc h2c://10.0.0.1:2379 {
-//	    flush_interval -1
-//	    header_up Host {upstream_hostport}
+//	timeouts {                   # and may be quiet for as long as it likes
+//	    read_timeout 87600h
+//	    write_timeout 87600h
 //	}
 //	reverse_proxy 10.0.0.1:2379 {
 //	    flush_interval -1
+//	    stream_close_delay 87600h
 //	    header_up Host {upstream_hostport}
-//	    transport http {
-//	        versions 1.1
-//	        compression off
-//	    }
+//	    header_down -Access-Control-*
+//	    transport etcd           # gRPC as HTTP/2, everything else as HTTP/1.1
 //	}
 //
 // Several endpoints get health checks, and each client stays with one of them as
@@ -164,9 +160,9 @@ func siteRoutes(app json.RawMessage, lock *Lock, leader *Leader) (caddyhttp.Rout
 			HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(OpenAPI{}, "handler", "etcd_openapi", nil)},
 		},
 		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(NotFound{}, "handler", "etcd_not_found", nil)}},
-		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(Drain{}, "handler", "etcd_drain", nil)}},
+		to.route(),
 	}
-	return append(routes, to.routes()...), nil
+	return routes, nil
 }
 
 // route has a handler serve a module's path and what is below it.

@@ -17,10 +17,9 @@ const embeddedID = "etcd.embedded"
 type Embedded interface {
 	caddy.Module
 
-	// Addresses are where clients reach the server with gRPC, and with HTTP/1.1:
-	// unix:PATH or http://HOST:PORT. It works on a module that has been decoded
-	// and not provisioned.
-	Addresses() (grpc, http string)
+	// Address is where clients reach the server: unix:PATH or http://HOST:PORT. It
+	// works on a module that has been decoded and not provisioned.
+	Address() string
 
 	// Identity is the same for configurations that mean the same server.
 	Identity() string
@@ -32,7 +31,7 @@ type Embedded interface {
 }
 
 // newEmbedded decodes an embedded server that is only to be asked for its
-// addresses.
+// address.
 func newEmbedded(raw json.RawMessage) (Embedded, error) {
 	info, err := caddy.GetModule(embeddedID)
 	if err != nil {

@@ -96,6 +96,9 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) (*serving, error) 
 		notFound(w, r, f.app)
 		return nil, nil
 	}
+	if refused(w, r, f.app) {
+		return nil, nil
+	}
 	c, err := f.app.borrow()
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusInternalServerError, err)

@@ -26,6 +26,7 @@ import (
 type gateway struct {
 	t       *testing.T
 	address string // it listens on
+	servers string // more options for its server
 	client  *http.Client
 
 	transport *http.Transport
@@ -89,13 +90,14 @@ func (g *gateway) caddyfile(option, site string) string {
 	}
 	servers {
 		protocols h1 h2c
+		%s
 	}
 	%s
 }
 http://%s {
 	bind 127.0.0.1
 	%s
-}`, option, g.address, site)
+}`, g.servers, option, g.address, site)
 }
 
 // try loads a configuration.

@@ -14,14 +14,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
 )
 
 // upstreams is where requests are handed on to, and how.
 type upstreams struct {
-	grpc, http []string // as reverse_proxy dials
-	host       string   // what etcd is told that it was asked for
-	tls        *TLS     // nil without TLS
-	unproxied  bool     // whatever HTTP_PROXY says
+	addresses []string // as reverse_proxy dials
+	host      string   // what etcd is told that it was asked for
+	transport Transport
 }
 
 // upstreams reads them from a decoded app.
@@ -32,9 +32,9 @@ func (a *App) upstreams() (upstreams, error) {
 		if err != nil {
 			return upstreams{}, err
 		}
-		grpc, http := embedded.Addresses()
-		to := upstreams{grpc: []string{dialAddress(grpc)}, http: []string{dialAddress(http)}, host: asDialled, unproxied: true}
-		if strings.HasPrefix(http, "unix:") {
+		address := embedded.Address()
+		to := upstreams{addresses: []string{dialAddress(address)}, host: asDialled, transport: Transport{Direct: true}}
+		if strings.HasPrefix(address, "unix:") {
 			to.host = "localhost"
 		}
 		return to, nil
@@ -48,13 +48,12 @@ func (a *App) upstreams() (upstreams, error) {
 	}
 	to := upstreams{host: asDialled}
 	for _, u := range urls {
-		to.http = append(to.http, dialAddress(u))
+		to.addresses = append(to.addresses, dialAddress(u))
 	}
-	to.grpc = to.http
 	if secure {
-		to.tls = new(TLS)
+		to.transport.TLS = new(TLS)
 		if a.TLS != nil {
-			to.tls = a.TLS
+			to.transport.TLS = a.TLS
 		}
 	}
 	return to, nil
@@ -72,71 +71,61 @@ func dialAddress(address string) string {
 	return u.Host
 }
 
-// routes hand a request on: gRPC as HTTP/2, everything else as HTTP/1.1.
-func (to upstreams) routes() caddyhttp.RouteList {
-	versions := []string{"h2c", "2"}
-	if to.tls != nil {
-		versions = []string{"2"}
-	}
-	return caddyhttp.RouteList{
-		{
-			MatcherSetsRaw: []caddy.ModuleMap{{
-				"protocol": caddyconfig.JSON("http/2+", nil),
-				"header":   caddyconfig.JSON(http.Header{"Content-Type": {"application/grpc*"}}, nil),
-			}},
-			HandlersRaw: []json.RawMessage{to.proxy(to.grpc, versions, "")},
-		},
-		{HandlersRaw: []json.RawMessage{to.proxy(to.http, []string{"1.1"}, "/health?exclude=NOSPACE")}},
-	}
+// patience is how long a client may leave a stream alone. Caddy would cut a watch
+// or a keepalive off after a minute in which it sends nothing; etcd never does.
+const patience = 10 * 365 * 24 * time.Hour
+
+// route hands every request on.
+func (to upstreams) route() caddyhttp.Route {
+	return caddyhttp.Route{HandlersRaw: []json.RawMessage{
+		caddyconfig.JSONModuleObject(CrossOrigin{}, "handler", "etcd_cross_origin", nil),
+		caddyconfig.JSONModuleObject(Drain{}, "handler", "etcd_drain", nil),
+		caddyconfig.JSONModuleObject(timeouts.Timeouts{ReadTimeout: patience, WriteTimeout: patience}, "handler", "timeouts", nil),
+		to.proxy(),
+	}}
 }
 
 // proxy is a reverse_proxy that gives and takes everything as it is and at once,
-// and asks health for whether an etcd is.
-func (to upstreams) proxy(addresses, versions []string, health string) json.RawMessage {
-	off := false
-	transport := reverseproxy.HTTPTransport{
-		Versions:    versions,
-		Compression: &off,
-		KeepAlive:   &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 128},
-	}
-	if to.tls != nil {
-		transport.TLS = to.tls.proxy()
-	}
-	if to.unproxied {
-		transport.NetworkProxyRaw = json.RawMessage(`{"from":"none"}`)
-	}
+// but for etcd's CORS headers: who may ask from a browser is the site's to say.
+func (to upstreams) proxy() json.RawMessage {
 	h := reverseproxy.Handler{
-		TransportRaw:  caddyconfig.JSONModuleObject(transport, "protocol", "http", nil),
+		TransportRaw:  caddyconfig.JSONModuleObject(to.transport, "protocol", "etcd", nil),
 		FlushInterval: -1,
-		// Etcd may know only its own names (--host-whitelist).
-		Headers: &headers.Handler{Request: &headers.HeaderOps{Set: http.Header{"Host": {to.host}}}},
+		// A WebSocket, too, goes on when the configuration is loaded anew.
+		StreamCloseDelay: caddy.Duration(patience),
+		Headers: &headers.Handler{
+			// Etcd may know only its own names (--host-whitelist).
+			Request: &headers.HeaderOps{Set: http.Header{"Host": {to.host}}},
+			Response: &headers.RespHeaderOps{
+				HeaderOps: &headers.HeaderOps{Delete: []string{"Access-Control-*"}},
+			},
+		},
 	}
-	for _, address := range addresses {
+	for _, address := range to.addresses {
 		h.Upstreams = append(h.Upstreams, &reverseproxy.Upstream{Dial: address})
 	}
-	if len(addresses) > 1 {
-		to.balance(&h, health)
+	if len(to.addresses) > 1 {
+		balance(&h)
 	}
 	return caddyconfig.JSONModuleObject(h, "handler", "reverse_proxy", nil)
 }
 
 // balance has each client stay with one member as long as it is healthy, because
 // it may read there what it has just written. Only what could not be connected
-// is sent to another one, and reads: that is reverse_proxy's own rule.
-func (to upstreams) balance(h *reverseproxy.Handler, health string) {
+// is sent to another one, and reads: that is reverse_proxy's own rule. A member
+// that does not answer is found out within 5 s.
+func balance(h *reverseproxy.Handler) {
 	h.LoadBalancing = &reverseproxy.LoadBalancing{
 		SelectionPolicyRaw: json.RawMessage(`{"policy":"client_ip_hash"}`),
 		Retries:            len(h.Upstreams) - 1,
 	}
 	h.HealthChecks = &reverseproxy.HealthChecks{
 		Passive: &reverseproxy.PassiveHealthChecks{FailDuration: caddy.Duration(2 * time.Second)},
-	}
-	if health != "" {
-		h.HealthChecks.Active = &reverseproxy.ActiveHealthChecks{
-			URI:          health,
-			Interval:     caddy.Duration(5 * time.Second),
-			Timeout:      caddy.Duration(3 * time.Second),
+		Active: &reverseproxy.ActiveHealthChecks{
+			URI:          "/health?exclude=NOSPACE",
+			Interval:     caddy.Duration(2 * time.Second),
+			Timeout:      caddy.Duration(2 * time.Second),
 			ExpectStatus: http.StatusOK,
-		}
+		},
 	}
 }

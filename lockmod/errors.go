@@ -58,6 +58,11 @@ func NotAllowed() *Error {
 	return &Error{http.StatusMethodNotAllowed, 214, "Method is not supported here"}
 }
 
+// CrossOrigin is that a browser writes from a page of another site.
+func CrossOrigin() *Error {
+	return &Error{http.StatusForbidden, 217, "A page of another site may not write here: this site's CORS headers do not allow its origin"}
+}
+
 func notTheHolder() *Error { return &Error{http.StatusPreconditionFailed, 101, "Compare failed"} }
 
 // outcomes is what the errors of the service are for a client. A lock that is

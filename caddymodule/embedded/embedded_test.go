@@ -47,9 +47,9 @@ func client(t *testing.T, endpoint string) *clientv3.Client {
 func TestStart(t *testing.T) {
 	t.Chdir(t.TempDir())
 	e := &Etcd{DataDir: "./data"}
-	grpc, http := e.Addresses()
-	if grpc != "unix:data/grpc.sock" || http != "unix:data/http.sock" {
-		t.Errorf("the addresses are %s and %s", grpc, http)
+	address := e.Address()
+	if address != "unix:data/etcd.sock" {
+		t.Errorf("the address is %s", address)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -58,7 +58,7 @@ func TestStart(t *testing.T) {
 	if info, err := os.Stat("data"); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder's mode is %v, %v", info.Mode(), err)
 	}
-	c := client(t, grpc)
+	c := client(t, address)
 	if err := first(); err != nil {
 		t.Error(err)
 	}
@@ -75,7 +75,7 @@ func TestStart(t *testing.T) {
 	}
 
 	third := start(t, e)
-	c = client(t, grpc)
+	c = client(t, address)
 	if resp, err := c.Get(ctx, "k"); err != nil || len(resp.Kvs) != 1 {
 		t.Errorf("after a restart: %v, %v", resp, err)
 	}
@@ -85,10 +85,10 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Sockets that a crash has left are in nobody's way.
+// A socket that a crash has left is in nobody's way.
 func TestStart_afterCrash(t *testing.T) {
 	e := &Etcd{DataDir: t.TempDir()}
-	for _, name := range []string{grpcSocket, httpSocket, lockName} {
+	for _, name := range []string{socketName, lockName} {
 		if err := os.WriteFile(filepath.Join(e.DataDir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -110,8 +110,8 @@ func TestListen(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if grpc, http := other.Addresses(); grpc != other.Listen || http != other.Listen {
-		t.Errorf("the addresses are %s and %s", grpc, http)
+	if address := other.Address(); address != other.Listen {
+		t.Errorf("the address is %s", address)
 	}
 	// Nobody may listen on port 1, as a rule; root may, and then it starts.
 	if stop, err := other.Start(zap.NewNop()); err == nil {

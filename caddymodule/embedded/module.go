@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -24,7 +25,7 @@ func init() {
 // configuration that has it and stops with the last, so reloads leave it running;
 // settings that differ take a restart.
 //
-// By default, it is reached through the gateway only: it listens on sockets in
+// By default, it is reached through the gateway only: it listens on a socket in
 // its data folder, on no port.
 type Etcd struct {
 	// The folder with etcd's data. If it does not exist, it is made, for this
@@ -59,8 +60,8 @@ const (
 	defaultAdvertise  = "http://127.0.0.1:4001"
 	defaultCompaction = time.Hour
 
-	grpcSocket = "grpc.sock"
-	httpSocket = "http.sock"
+	// socketName is the socket's in the data folder.
+	socketName = "etcd.sock"
 
 	// maxSocketPath is how long a socket's path may be on every system.
 	maxSocketPath = 103
@@ -79,8 +80,8 @@ func (e *Etcd) Validate() error {
 	case err != nil:
 		return err
 	case u == nil:
-		if path := e.socket(httpSocket); len(path) > maxSocketPath {
-			return fmt.Errorf("data_dir %q is too long: sockets stand in it, and a socket's path may have %d bytes at most, not %d; use a shorter one, a relative one, or listen",
+		if path := e.socket(); len(path) > maxSocketPath {
+			return fmt.Errorf("data_dir %q is too long: its socket stands in it, and a socket's path may have %d bytes at most, not %d; use a shorter one, a relative one, or listen",
 				e.DataDir, maxSocketPath, len(path))
 		}
 	case u.Scheme != "http":
@@ -112,17 +113,12 @@ func checkURL(name, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// socket is the path of a socket, relative if the data folder is: so it is short
+// socket is the path of the socket, relative if the data folder is: so it is short
 // wherever Caddy was started.
-func (e *Etcd) socket(name string) string { return filepath.Join(e.DataDir, name) }
+func (e *Etcd) socket() string { return filepath.Join(e.DataDir, socketName) }
 
-// Addresses implements caddymodule.Embedded.
-func (e *Etcd) Addresses() (grpc, http string) {
-	if e.Listen != "" {
-		return e.Listen, e.Listen
-	}
-	return "unix:" + e.socket(grpcSocket), "unix:" + e.socket(httpSocket)
-}
+// Address implements caddymodule.Embedded.
+func (e *Etcd) Address() string { return cmp.Or(e.Listen, "unix:"+e.socket()) }
 
 // Identity implements caddymodule.Embedded.
 func (e *Etcd) Identity() string {

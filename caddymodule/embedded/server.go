@@ -114,12 +114,9 @@ func (e *Etcd) config(logger *zap.Logger) *embed.Config {
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = cmp.Or(time.Duration(e.AutoCompaction), defaultCompaction).String()
 
-	// gRPC and HTTP apart is what etcd recommends: neither has to wait for a look
-	// at what the other's first bytes are.
-	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: e.socket(grpcSocket)}}
-	c.ListenClientHttpUrls = []url.URL{{Scheme: "unix", Path: e.socket(httpSocket)}}
+	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: e.socket()}}
 	if u, _ := url.Parse(e.Listen); e.Listen != "" {
-		c.ListenClientUrls, c.ListenClientHttpUrls = []url.URL{*u}, nil
+		c.ListenClientUrls = []url.URL{*u}
 	}
 	advertise, _ := url.Parse(cmp.Or(e.Advertise, e.Listen, defaultAdvertise))
 	c.AdvertiseClientUrls = []url.URL{*advertise}

@@ -1,0 +1,79 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-etcd/caddy-etcd/lockmod"
+)
+
+func init() {
+	caddy.RegisterModule(CrossOrigin{})
+}
+
+// CrossOrigin refuses with 403 what a browser sends on behalf of another site's
+// page and what may write: every method but GET, HEAD and OPTIONS, and WebSockets.
+// Etcd takes all of that from everybody. Put it before a reverse_proxy to etcd;
+// `etcd_lock` and its like do the same by themselves. Clients that are no browsers
+// notice nothing. It has no fields.
+//
+// It lets through what the site's CORS headers allow: a `header` directive before
+// it that sets `Access-Control-Allow-Origin` to `*`, or to the page's origin. The
+// directive has to set it at once, so without `>`, `?` or `defer`.
+type CrossOrigin struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (CrossOrigin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.etcd_cross_origin",
+		New: func() caddy.Module { return new(CrossOrigin) },
+	}
+}
+
+// Provision finds the etcd app, whose index stands in errors.
+func (c *CrossOrigin) Provision(ctx caddy.Context) error {
+	var err error
+	c.app, err = etcdApp(ctx)
+	return err
+}
+
+// ServeHTTP refuses a request, or hands it on.
+func (c *CrossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if refused(w, r, c.app) {
+		return nil
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// protection knows a browser by the headers Sec-Fetch-Site and Origin.
+var protection = http.NewCrossOriginProtection()
+
+// refused says whether a request has been refused, and answered.
+func refused(w http.ResponseWriter, r *http.Request, a *App) bool {
+	asked := r
+	if r.Header.Get("Upgrade") != "" { // a WebSocket writes, but is opened with GET
+		asked = r.WithContext(r.Context())
+		asked.Method = http.MethodPost
+	}
+	if protection.Check(asked) == nil {
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	switch w.Header().Get("Access-Control-Allow-Origin") {
+	case "":
+	case "*", origin:
+		return false
+	}
+	lockmod.WriteError(w, lockmod.CrossOrigin(), origin, a.connection.store.Revision())
+	return true
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*CrossOrigin)(nil)
+	_ caddyhttp.MiddlewareHandler = (*CrossOrigin)(nil)
+)

@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+func init() {
+	caddy.RegisterModule(Transport{})
+}
+
+// Transport is how a reverse_proxy reaches etcd: with gRPC over HTTP/2, and with
+// everything else over HTTP/1.1. Both are one upstream then, with one state of
+// health. A connection with gRPC on it that is silent is asked every 10 seconds
+// whether its other end lives, as etcd's own clients do it; without an answer for
+// 5 seconds, its streams end, so that clients make new ones elsewhere.
+type Transport struct {
+	// TLS towards etcd. Default: none.
+	TLS *TLS `json:"tls,omitempty"`
+
+	// Whether to leave alone the proxy that the environment names (`HTTP_PROXY` and
+	// its like). Default: false.
+	Direct bool `json:"direct,omitempty"`
+
+	grpc, http *reverseproxy.HTTPTransport
+}
+
+// As often as grpc-go's clients may; etcd cuts off who asks more often than every
+// 5 seconds, and who asks on a connection without a stream more than a few times.
+const (
+	askAfter     = 10 * time.Second
+	answerWithin = 5 * time.Second
+	idleGRPC     = 30 * time.Second
+)
+
+// CaddyModule returns the Caddy module information.
+func (Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.transport.etcd",
+		New: func() caddy.Module { return new(Transport) },
+	}
+}
+
+// Provision makes the transports.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	http2 := []string{"h2c", "2"}
+	if t.TLS != nil {
+		http2 = []string{"2"}
+		if err := t.TLS.check(); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
+	t.http, t.grpc = t.transport("1.1"), t.transport(http2...)
+	t.grpc.KeepAlive.IdleConnTimeout = caddy.Duration(idleGRPC)
+	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
+		if err := transport.Provision(ctx); err != nil {
+			return err
+		}
+	}
+	t.grpc.Transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: askAfter, PingTimeout: answerWithin}
+	return nil
+}
+
+func (t *Transport) transport(versions ...string) *reverseproxy.HTTPTransport {
+	compression := false // what the client asks for, and nothing else
+	transport := &reverseproxy.HTTPTransport{
+		Versions:    versions,
+		Compression: &compression,
+		KeepAlive:   &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 128},
+	}
+	if t.TLS != nil {
+		transport.TLS = t.TLS.proxy()
+	}
+	if t.Direct {
+		transport.NetworkProxyRaw = []byte(`{"from":"none"}`)
+	}
+	return transport
+}
+
+// RoundTrip sends a request.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.ProtoMajor >= 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
+		return t.grpc.RoundTrip(req)
+	}
+	return t.http.RoundTrip(req)
+}
+
+// OverrideHealthCheckScheme has health be asked for with TLS where there is TLS.
+func (t *Transport) OverrideHealthCheckScheme(base *url.URL, port string) {
+	t.http.OverrideHealthCheckScheme(base, port)
+}
+
+// Cleanup closes connections on which nothing is under way.
+func (t *Transport) Cleanup() error {
+	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
+		if transport != nil {
+			_ = transport.Cleanup() // which never fails
+		}
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile parses the option of a reverse_proxy. Syntax:
+//
+//	transport etcd {
+//	    tls {
+//	        ... # as the global option's
+//	    }
+//	    direct
+//	}
+//
+// The block and everything in it are optional.
+func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // etcd
+	if d.NextArg() {
+		return d.Errf("unexpected '%s' after etcd: its options stand in a block", d.Val())
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch name := d.Val(); name {
+		case "tls":
+			if t.TLS != nil {
+				return setTwice(d)
+			}
+			t.TLS = new(TLS)
+			err = t.TLS.unmarshalCaddyfile(d)
+		case "direct":
+			if t.Direct {
+				return setTwice(d)
+			}
+			t.Direct = true
+			err = nothingMore(d, name)
+		default:
+			return d.Errf("unknown option '%s' in etcd", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ http.RoundTripper     = (*Transport)(nil)
+	_ caddy.Provisioner     = (*Transport)(nil)
+	_ caddy.CleanerUpper    = (*Transport)(nil)
+	_ caddyfile.Unmarshaler = (*Transport)(nil)
+
+	_ reverseproxy.HealthCheckSchemeOverriderTransport = (*Transport)(nil)
+)
