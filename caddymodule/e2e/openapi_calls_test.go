@@ -11,6 +11,9 @@ const notUTF8 = "%FF"
 
 var tooLong = strings.Repeat("k", 1025)
 
+// elsewhere is a page of another site.
+var elsewhere = []string{"Origin", "https://other.example.com", "Sec-Fetch-Site", "cross-site"}
+
 func (x *examiner) locks() {
 	const k = "lock/customer1"
 	index := x.once(probe{method: "POST", target: k + "?ttl=60&value=bar"}).body
@@ -28,8 +31,10 @@ func (x *examiner) locks() {
 		probe{method: "POST", target: "lock/" + notUTF8 + "?ttl=60", status: 400, code: 210},
 		probe{method: "POST", target: "lock/" + tooLong + "?ttl=60", status: 413, code: 213},
 		probe{method: "POST", target: k + "?ttl=60&timeout=0", status: 423, code: 215},
+		probe{method: "POST", target: k + "?ttl=60", header: elsewhere, status: 403, code: 217},
 
 		probe{method: "PUT", target: k + "?value=bar", status: 400, code: 202},
+		probe{method: "PUT", target: k + "?ttl=60&value=bar", header: elsewhere, status: 403, code: 217},
 		probe{method: "PUT", target: k + "?ttl=60&index=x", status: 400, code: 203, wrong: true},
 		probe{method: "PUT", target: k + "?ttl=60", status: 400, code: 207},
 		probe{method: "PUT", target: k + "?ttl=60&index=1&value=bar", status: 400, code: 208},
@@ -40,6 +45,7 @@ func (x *examiner) locks() {
 		probe{method: "PUT", target: "lock/" + tooLong + "?ttl=60&value=bar", status: 413, code: 213},
 
 		probe{method: "DELETE", target: k + "?index=x", status: 400, code: 203, wrong: true},
+		probe{method: "DELETE", target: k + "?value=bar", header: elsewhere, status: 403, code: 217},
 		probe{method: "DELETE", target: k, status: 400, code: 207},
 		probe{method: "DELETE", target: k + "?index=1&value=bar", status: 400, code: 208},
 		probe{method: "DELETE", target: k, body: "value=" + notUTF8, status: 400, code: 209},
@@ -86,7 +92,9 @@ func (x *examiner) elections() {
 		probe{method: "PUT", target: "leader/" + notUTF8 + "?ttl=60&name=bar", status: 400, code: 210},
 		probe{method: "PUT", target: "leader/" + tooLong + "?ttl=60&name=bar", status: 413, code: 213},
 		probe{method: "PUT", target: k + "?ttl=60&name=foobar&timeout=0", status: 423, code: 215},
+		probe{method: "PUT", target: k + "?ttl=60&name=bar", header: elsewhere, status: 403, code: 217},
 
+		probe{method: "DELETE", target: k + "?name=bar", header: elsewhere, status: 403, code: 217},
 		probe{method: "DELETE", target: k, status: 400, code: 206},
 		probe{method: "DELETE", target: k, body: "name=" + notUTF8, status: 400, code: 209},
 		probe{method: "DELETE", target: "leader/" + notUTF8 + "?name=bar", status: 400, code: 210},
