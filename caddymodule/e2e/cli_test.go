@@ -41,8 +41,8 @@ func example(t *testing.T, dir string) *gateway {
 	g := &gateway{t: t, dir: dir, site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
 	g.url = "http://" + g.site
 	copyExample(t, g.path("Caddyfile"), map[string]string{
-		"127.0.0.1:4001": g.site,
-		"\n{\n":          "\n{\n\tadmin " + g.admin + "\n",
+		":4001": g.site[strings.LastIndex(g.site, ":"):],
+		"\n{\n": "\n{\n\tadmin " + g.admin + "\n",
 	})
 	return g
 }
@@ -53,7 +53,8 @@ func TestCLI_modules(t *testing.T) {
 	modules := strings.Fields(g.caddy("list-modules"))
 	for _, want := range []string{
 		"etcd", "etcd.embedded", "http.handlers.etcd_lock", "http.handlers.etcd_leader", "http.handlers.etcd_openapi",
-		"http.handlers.etcd_not_found", "http.handlers.etcd_drain",
+		"http.handlers.etcd_not_found", "http.handlers.etcd_cross_origin", "http.handlers.etcd_drain",
+		"http.reverse_proxy.transport.etcd",
 	} {
 		if !slices.Contains(modules, want) {
 			t.Errorf("caddy list-modules does not show %s", want)
