@@ -111,6 +111,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("setting up the connection to etcd: %w", err)
 	}
 	follow(a.connection.followed, a.logger)
+	if err := ctx.GetMetricsRegistry().Register(metrics{}); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	return nil
 }
 
