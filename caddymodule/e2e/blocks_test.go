@@ -18,10 +18,11 @@ func (f fence) caddyfile(t *testing.T) {
 	t.Parallel()
 	g := &gateway{t: t, dir: t.TempDir()}
 	text := f.text
-	if strings.Contains(text, "/etc/etcd/") {
+	if strings.Contains(text, ".pem") {
 		c := etcdtest.NewCertificates(t)
 		text = strings.NewReplacer("/etc/etcd/ca.pem", c.CA, "/etc/etcd/gateway.pem", c.Cert,
-			"/etc/etcd/gateway-key.pem", c.Key).Replace(text)
+			"/etc/etcd/gateway-key.pem", c.Key, "/etc/caddy/site.pem", c.Cert, "/etc/caddy/site-key.pem", c.Key,
+			"/etc/caddy/clients-ca.pem", c.CA).Replace(text)
 	}
 	if err := os.WriteFile(g.path("Caddyfile"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
