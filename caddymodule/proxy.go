@@ -113,17 +113,20 @@ func (to upstreams) proxy() json.RawMessage {
 // balance has each client stay with one member as long as it is healthy, because
 // it may read there what it has just written. Only what could not be connected
 // is sent to another one, and reads: that is reverse_proxy's own rule. A member
-// that does not answer is found out within 5 s.
+// that does not answer is found out within 5 s. When etcd elects a new leader, all of
+// them call themselves ill for a moment, so requests wait for longer than it takes.
 func balance(h *reverseproxy.Handler) {
 	h.LoadBalancing = &reverseproxy.LoadBalancing{
 		SelectionPolicyRaw: json.RawMessage(`{"policy":"client_ip_hash"}`),
-		Retries:            len(h.Upstreams) - 1,
+		TryDuration:        caddy.Duration(4 * time.Second),
+		TryInterval:        caddy.Duration(50 * time.Millisecond),
 	}
 	h.HealthChecks = &reverseproxy.HealthChecks{
 		Passive: &reverseproxy.PassiveHealthChecks{FailDuration: caddy.Duration(2 * time.Second)},
 		Active: &reverseproxy.ActiveHealthChecks{
-			URI:          "/health?exclude=NOSPACE",
-			Interval:     caddy.Duration(2 * time.Second),
+			// With such an alarm, etcd itself says what it still does.
+			URI:          "/health?exclude=NOSPACE&exclude=CORRUPT",
+			Interval:     caddy.Duration(time.Second),
 			Timeout:      caddy.Duration(2 * time.Second),
 			ExpectStatus: http.StatusOK,
 		},

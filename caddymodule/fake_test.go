@@ -1,0 +1,166 @@
+package caddymodule_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
+)
+
+// fake is a member that counts what arrives, and answers or not.
+type fake struct {
+	t       *testing.T
+	address string
+	server  *http.Server
+	ended   chan struct{}
+	ill     atomic.Bool // its health
+	breaks  atomic.Bool // it breaks a connection on which it has read a request
+
+	mu      sync.Mutex
+	arrived []string // the bodies
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	f := &fake{t: t, address: etcdtest.FreeAddress(t)}
+	f.start()
+	t.Cleanup(f.stop)
+	return f
+}
+
+type connKey struct{}
+
+// start has it listen, for HTTP/1.1 and for gRPC.
+func (f *fake) start() {
+	f.t.Helper()
+	l, err := net.Listen("tcp", f.address)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.server = &http.Server{
+		Handler:   f,
+		Protocols: new(http.Protocols),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
+	}
+	f.server.Protocols.SetHTTP1(true)
+	f.server.Protocols.SetUnencryptedHTTP2(true)
+	server, ended := f.server, make(chan struct{})
+	f.ended = ended
+	go func() {
+		_ = server.Serve(l)
+		close(ended)
+	}()
+}
+
+// stop closes its connections, and it listens no more.
+func (f *fake) stop() {
+	_ = f.server.Close()
+	<-f.ended
+}
+
+// ServeHTTP answers as etcd does where it is asked for its health or its version, and
+// else with its address.
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/health" && f.ill.Load():
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	case r.URL.Path == "/health":
+		return
+	case r.URL.Path == "/version":
+		_, _ = io.WriteString(w, `{"etcdserver":"3.7.3"}`)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it has not arrived
+	}
+	f.mu.Lock()
+	f.arrived = append(f.arrived, string(body))
+	f.mu.Unlock()
+	if f.breaks.Load() {
+		_ = r.Context().Value(connKey{}).(net.Conn).Close()
+		panic(http.ErrAbortHandler)
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		_, _ = w.Write(make([]byte, 5)) // a message without anything in it
+		w.Header().Set("Grpc-Status", "0")
+		return
+	}
+	_, _ = io.WriteString(w, f.address)
+}
+
+// bodies is what has arrived.
+func (f *fake) bodies() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.arrived...)
+}
+
+// forget forgets what has arrived.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.arrived = nil
+}
+
+// behind returns a gateway with so many such members, the first of which is the one
+// that it sends this client to.
+func behind(t *testing.T, n int) (*gateway, []*fake) {
+	t.Helper()
+	g := newGateway(t)
+	fakes := make([]*fake, n)
+	var endpoints []string
+	for i := range fakes {
+		fakes[i] = newFake(t)
+		endpoints = append(endpoints, "http://"+fakes[i].address)
+	}
+	g.load(etcdAt(strings.Join(endpoints, " ")), "etcd")
+	for i, f := range fakes {
+		if g.servedBy(f) == nil {
+			fakes[0], fakes[i] = fakes[i], fakes[0]
+		}
+	}
+	for _, f := range fakes {
+		f.forget()
+	}
+	return g, fakes
+}
+
+// servedBy says whom else this client is sent to.
+func (g *gateway) servedBy(f *fake) error {
+	r := g.do(http.MethodGet, "/who")
+	if r.status != http.StatusOK || r.body != f.address {
+		return fmt.Errorf("got %d %s (%v), want %s", r.status, r.body, r.err, f.address)
+	}
+	return nil
+}
+
+// within waits until that is so, and returns how long it took.
+func within(t *testing.T, most time.Duration, check func() error) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for {
+		err := check()
+		took := time.Since(begin)
+		if err == nil {
+			return took
+		}
+		if took > most {
+			t.Fatalf("not within %v: %v", most, err)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
