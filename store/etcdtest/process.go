@@ -58,6 +58,14 @@ func StartV2(t testing.TB, version Version, options ...Option) *Process {
 // ids of all of them are equal.
 func StartProcess(t testing.TB, version Version, options ...Option) *Process {
 	t.Helper()
+	p := newProcess(t, version, options...)
+	p.start(t)
+	return p
+}
+
+// newProcess is an etcd that does not run yet.
+func newProcess(t testing.TB, version Version, options ...Option) *Process {
+	t.Helper()
 	dir := t.TempDir()
 	p := &Process{
 		Log: filepath.Join(dir, "log"), t: t, program: program(t, version), version: version, data: filepath.Join(dir, "data"),
@@ -70,7 +78,6 @@ func StartProcess(t testing.TB, version Version, options ...Option) *Process {
 		p.Endpoint = "https" + p.Endpoint[len("http"):]
 	}
 	t.Cleanup(p.end) // before the address is free
-	p.start(t)
 	return p
 }
 
@@ -78,6 +85,11 @@ func StartProcess(t testing.TB, version Version, options ...Option) *Process {
 func (p *Process) start(t testing.TB) {
 	t.Helper()
 	p.run(t)
+	p.await(t)
+}
+
+func (p *Process) await(t testing.TB) {
+	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
 		err := p.serves()
@@ -150,6 +162,7 @@ func (p *Process) client() *http.Client {
 // Stop kills the etcd, as a crash would. Its data stay, for Restart.
 func (p *Process) Stop() {
 	if p.cmd != nil {
+		p.Hang(false)
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		p.cmd = nil
