@@ -71,6 +71,10 @@ func (f *fake) stop() {
 // ServeHTTP answers as etcd does where it is asked for its health or its version, and
 // else with its address.
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		// When it stops, nothing is written to a connection that is just being closed.
+		w.Header().Set("Connection", "close")
+	}
 	switch {
 	case r.URL.Path == "/health" && f.ill.Load():
 		w.WriteHeader(http.StatusServiceUnavailable)
