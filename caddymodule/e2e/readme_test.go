@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,8 +16,7 @@ import (
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // notRun are the sh blocks that are not run as they stand, with the reason and
@@ -145,8 +143,10 @@ func session(t *testing.T, b backend, blocks []fence) {
 	r := &reader{t: t, known: make(map[string]string), dir: t.TempDir()}
 	r.g = b.run(t).gateway(t)
 	r.sh = newShell(t, r.g)
-	if err := os.Symlink(caddy, filepath.Join(r.dir, "caddy")); err != nil {
-		t.Fatal(err)
+	for name, file := range map[string]string{"caddy": caddy, "etcdctl": etcdtest.Etcdctl(t, etcdtest.V37)} {
+		if err := os.Symlink(file, filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	copyExample(t, filepath.Join(r.dir, "Caddyfile.example"), nil)
 	for i, f := range blocks {
@@ -172,7 +172,7 @@ func session(t *testing.T, b backend, blocks []fence) {
 
 func (r *reader) read(f fence, want string) {
 	block := strings.TrimSpace(f.text)
-	program, arguments, _ := strings.Cut(block, " ")
+	program, _, _ := strings.Cut(block, " ")
 	if not, ok := notRun[block]; ok {
 		not.instead(r.t, block)
 		return
@@ -186,7 +186,7 @@ func (r *reader) read(f fence, want string) {
 	case strings.Contains(block, "\n"):
 		r.t.Errorf("%s: several lines that are not a script; make a block of each", f)
 	case program == "etcdctl":
-		r.compare(f, want, r.etcdctl(arguments))
+		r.etcdctl(f, want)
 	case program == "./caddy":
 		p := r.start(f)
 		<-p.ended
@@ -300,7 +300,9 @@ func (b *buffer) String() string {
 func (r *reader) start(f fence) *running {
 	p := &running{fence: f, ended: make(chan struct{})}
 	p.cmd = exec.Command("bash", "-c", f.text)
-	p.cmd.Dir, p.cmd.Env = r.dir, slices.Concat(r.sh.env, []string{"HOME=" + r.dir})
+	p.cmd.Dir, p.cmd.Env = r.dir, slices.Concat(r.sh.env, []string{
+		"HOME=" + r.dir, "PATH=" + r.dir + string(os.PathListSeparator) + os.Getenv("PATH"),
+	})
 	p.cmd.Stdout, p.cmd.Stderr = &p.printed, &p.log
 	if p.err = p.cmd.Start(); p.err != nil {
 		close(p.ended)
@@ -346,27 +348,14 @@ func (r *reader) compare(f fence, want, got string) {
 	}
 }
 
-// etcdctl is as much of etcdctl as the documents use, on the gateway: it is no
-// part of what the tests need.
-func (r *reader) etcdctl(arguments string) string {
-	prefix, ok := strings.CutPrefix(arguments, "--endpoints http://127.0.0.1:4001 get --prefix ")
-	if !ok {
-		r.t.Fatalf("etcdctl %s: only get --prefix is known", arguments)
+// etcdctl runs it on the gateway.
+func (r *reader) etcdctl(f fence, want string) {
+	asWritten := f
+	f.text = strings.ReplaceAll(f.text, "127.0.0.1:4001", r.g.site)
+	p := r.start(f)
+	<-p.ended
+	if p.err != nil {
+		r.t.Errorf("%s: %v\n%s", f, p.err, p.log.String())
 	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{r.g.url}, Logger: zap.NewNop()})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
-	defer cancel()
-	resp, err := c.Get(ctx, prefix, clientv3.WithPrefix())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var b strings.Builder
-	for _, kv := range resp.Kvs {
-		fmt.Fprintf(&b, "%s\n%s\n", kv.Key, kv.Value)
-	}
-	return b.String()
+	r.compare(asWritten, want, p.out)
 }
