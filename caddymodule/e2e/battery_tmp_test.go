@@ -1,0 +1,4 @@
+package e2e
+
+// To come.
+var version2, secured []group
