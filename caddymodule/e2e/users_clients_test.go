@@ -21,28 +21,37 @@ func TestUsers_clients(t *testing.T) {
 	e.sameThrough(g.url, "root:roots", 0, "user", "list")
 	e.sameThrough(g.url, "root:roots", 0, "role", "get", "app")
 
-	ask := func(endpoint, path, token, body string) reply {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if token != "" {
-			req.Header.Set("Authorization", token)
-		}
-		return send(req)
-	}
-	var login struct{ Token string }
-	r := ask(g.url, "/v3/auth/authenticate", "", `{"name":"app","password":"apps"}`)
-	if err := json.Unmarshal([]byte(r.body), &login); err != nil || login.Token == "" {
-		t.Fatalf("logging in: %v", r)
-	}
-	for token, status := range map[string]int{login.Token: 200, "": 400, "wrong": 401, "Basic c2NyaXB0czpoaWNjdXA=": 401} {
+	token := e.token("app", "apps")
+	for token, status := range map[string]int{token: 200, "": 400, "wrong": 401, "Basic c2NyaXB0czpoaWNjdXA=": 401} {
 		const get = `{"key":"YQ=="}`
-		direct, through := ask(e.Endpoint, "/v3/kv/range", token, get), ask(g.url, "/v3/kv/range", token, get)
+		direct, through := e.json(e.Endpoint, "/v3/kv/range", token, get), e.json(g.url, "/v3/kv/range", token, get)
 		if through.status != status || through.String() != direct.String() {
 			t.Errorf("with the token %q: %v, directly %v, want %d", token, through, direct, status)
 		}
 	}
+}
+
+// json asks etcd's JSON API.
+func (e *guarded) json(endpoint, path, token, body string) reply {
+	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, endpoint+path, strings.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", token)
+	}
+	return send(req)
+}
+
+// token logs in.
+func (e *guarded) token(name, password string) string {
+	e.t.Helper()
+	r := e.json(e.Endpoint, "/v3/auth/authenticate", "", fmt.Sprintf(`{"name":%q,"password":%q}`, name, password))
+	var login struct{ Token string }
+	if err := json.Unmarshal([]byte(r.body), &login); err != nil || login.Token == "" {
+		e.t.Fatalf("logging in: %v", r)
+	}
+	return login.Token
 }
 
 // sameThrough runs etcdctl directly and through a gateway.

@@ -52,11 +52,10 @@ func guard(t *testing.T, p *etcdtest.Process, etcdctl etcdtest.Version, scripts 
 	return e
 }
 
-// guard37 is today's etcd with the README's users. Its tokens are for a second, if
-// nobody uses them, and its passwords cost little.
-func guard37(t *testing.T) *guarded {
+// guard37 is today's etcd with the README's users, whose passwords cost little.
+func guard37(t *testing.T, flags ...string) *guarded {
 	t.Helper()
-	p := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithFlags("--auth-token-ttl=1", "--bcrypt-cost=4"))
+	p := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithFlags("--bcrypt-cost=4"), etcdtest.WithFlags(flags...))
 	return guard(t, p, etcdtest.V37, "gateway-user.sh", "etcd-auth.sh", "app-user.sh")
 }
 
@@ -91,13 +90,13 @@ func (e *guarded) forgotten() int {
 // anew and knows none. It is good for nothing else.
 func TestUsers_gateway(t *testing.T) {
 	t.Parallel()
-	e := guard37(t)
+	e := guard37(t, "--auth-token-ttl=1") // for a second, if nobody uses it
 	g := start(t, onEtcd(e.Endpoint)+asGateway)
 	live(t, g, "k")
 
 	// For as long as the holder has the lock, nothing uses the token.
 	before := e.forgotten()
-	want(t, g.do(t.Context(), http.MethodPost, "idle?ttl=2", "value", "a"), http.StatusOK, whatever)
+	want(t, g.do(t.Context(), http.MethodPost, "idle?ttl=3", "value", "a"), http.StatusOK, whatever)
 	want(t, g.do(t.Context(), http.MethodPost, "idle?ttl=60", "value", "b"), http.StatusOK, whatever)
 	if e.forgotten() == before {
 		t.Error("the token has not run out")
