@@ -157,6 +157,13 @@ func TestSync(t *testing.T) {
 				t.Errorf("%s: %v", path, r)
 			}
 		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/v2/machines", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := send(req); r.body != strings.Join([]string{g.url, g.url, g.url}, ", ") {
+			t.Errorf("/v2/machines: %v", r)
+		}
 	})
 	t.Run("etcdctl of v3", func(t *testing.T) {
 		var states []struct {
