@@ -126,9 +126,6 @@ func speaks(t testing.TB, version, url string, config *tls.Config) *speaker {
 	return s
 }
 
-// again is another such client, with connections of its own.
-func (s *speaker) again() *speaker { return speaks(s.t, s.version, s.url, s.roots) }
-
 // open sends a request with a form and returns the answer's beginning.
 func (s *speaker) open(ctx context.Context, method, path string, header http.Header, form ...string) (*http.Response, error) {
 	values := url.Values{}

@@ -114,7 +114,6 @@ func TestUsers_gateway(t *testing.T) {
 		return nil
 	})
 	want(t, receive(t, waits), http.StatusOK, whatever)
-	live(t, g, "l")
 
 	for _, args := range [][]string{
 		{"put", "a", "b"}, {"get", "a"}, {"del", "a"}, {"get", "--prefix", ""}, {"get", "--prefix", "/_etcd"}, {"put", "/_etcd/mod", "b"},
@@ -129,14 +128,13 @@ func TestUsers_gateway(t *testing.T) {
 
 // live is the life of a lock and of an election, with all that there is to ask.
 func live(t *testing.T, g *gateway, key string) {
-	t.Helper()
 	path, ctx := "/mod/v2/lock/"+key, t.Context()
 	events := g.listen(t, path, "")
 	first := g.lock(key, "value", "a")
 	second := g.post(ctx, key+"?ttl=2", "value", "b")
-	events.counts("queued", 1)
+	events.tells("queued", "b")
 	third := g.post(ctx, key+"?ttl=60", "value", "c")
-	events.counts("queued", 2)
+	events.tells("queued", "c")
 	want(t, g.do(ctx, http.MethodPut, key+"?ttl=60", "index", first), http.StatusOK, "")
 	want(t, g.do(ctx, http.MethodGet, "?prefix="+key+"&limit=1"), http.StatusOK, whatever)
 	changed := make(chan reply, 1)
@@ -146,9 +144,9 @@ func live(t *testing.T, g *gateway, key string) {
 	want(t, receive(t, changed), http.StatusOK, whatever)
 	want(t, receive(t, third), http.StatusOK, whatever) // b has run out
 	want(t, g.do(ctx, http.MethodDelete, key+"?value=c"), http.StatusOK, "")
-	for _, kind := range []string{"state", "acquired", "released", "expired"} {
-		events.counts(kind, 1)
-	}
+	events.tells("acquired", "a")
+	events.tells("released", "a")
+	events.tells("expired", "b")
 	events.close()
 
 	election := func(method, query string) reply {
@@ -162,7 +160,7 @@ func live(t *testing.T, g *gateway, key string) {
 	want(t, election(http.MethodPut, "ttl=60&name=n"), http.StatusOK, whatever)
 	next := make(chan reply, 1)
 	go func() { next <- election(http.MethodPut, "ttl=60&name=m") }()
-	events.counts("queued", 1)
+	events.tells("queued", "m")
 	want(t, election(http.MethodPut, "ttl=60&name=n&timeout=0"), http.StatusOK, whatever)
 	want(t, election(http.MethodDelete, "name=n"), http.StatusOK, "")
 	want(t, receive(t, next), http.StatusOK, whatever)
@@ -170,10 +168,10 @@ func live(t *testing.T, g *gateway, key string) {
 	events.close()
 }
 
-// counts waits for so many events of a kind.
-func (s *stream) counts(kind string, n int) {
+// tells waits until it has been told that of whoever has that value.
+func (s *stream) tells(kind, value string) {
 	s.t.Helper()
-	s.until(fmt.Sprint(n, " of ", kind), 20*time.Second, func(events []event) bool {
-		return len(slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.kind != kind })) >= n
+	s.until(kind+" "+value, 20*time.Second, func(events []event) bool {
+		return slices.ContainsFunc(events, func(e event) bool { return e.kind == kind && e.data.Entry.Value == value })
 	})
 }
