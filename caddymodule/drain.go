@@ -42,6 +42,7 @@ func (d *Drain) Provision(ctx caddy.Context) error {
 
 // ServeHTTP hands the request on with a context that ends with the process.
 func (d *Drain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	d.life.watchHTTP3(r)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	unhook := context.AfterFunc(d.life.ctx, func() {

@@ -99,6 +99,7 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) (*serving, error) 
 	if refused(w, r, f.app) {
 		return nil, nil
 	}
+	f.app.life.watchHTTP3(r)
 	c, err := f.app.borrow()
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusInternalServerError, err)

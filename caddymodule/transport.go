@@ -1,19 +1,14 @@
 package caddymodule
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
@@ -100,40 +95,32 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = body
 	}
 	resp, err := transport.RoundTrip(req)
-	if err != nil && (body.broken.Load() || req.Context().Err() != nil) {
+	switch {
+	case err == nil && transport == t.grpc:
+		trailersOnly(resp)
+	case err != nil && (body.broken.Load() || req.Context().Err() != nil):
 		err = clientGone(err)
 	}
 	return resp, err
 }
 
-// clientGone has reverse_proxy see an error for what it is: the client's, not
-// etcd's. Otherwise it would leave the member alone for some seconds, and all of
-// them after a few such clients. What a handler wants answered is left as it is.
-func clientGone(err error) error {
-	if handled := (caddyhttp.HandlerError{}); errors.As(err, &handled) || errors.Is(err, context.Canceled) {
-		return err
+// trailersOnly makes trailers of an answer that is nothing but them, as gRPC's errors
+// often are: in HTTP/2 they come as headers at which the stream ends. reverse_proxy,
+// which flushes at once, may send those before it knows that nothing follows, and a
+// client then misses the trailers.
+func trailersOnly(resp *http.Response) {
+	if resp.Header.Get("Grpc-Status") == "" {
+		return
 	}
-	return fmt.Errorf("%w: %w", context.Canceled, err)
-}
-
-// clientBody is a request's body that knows whether the client has broken it off.
-type clientBody struct {
-	io.ReadCloser
-	closed, broken atomic.Bool
-}
-
-func (b *clientBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) && !b.closed.Load() {
-		b.broken.Store(true)
+	if resp.Trailer == nil {
+		resp.Trailer = make(http.Header)
 	}
-	return n, err
-}
-
-// Close is called, too, when it is the connection to etcd that has broken.
-func (b *clientBody) Close() error {
-	b.closed.Store(true)
-	return b.ReadCloser.Close()
+	for name, values := range resp.Header {
+		if strings.HasPrefix(name, "Grpc-") {
+			resp.Trailer[name] = values
+			delete(resp.Header, name)
+		}
+	}
 }
 
 // OverrideHealthCheckScheme has health be asked for with TLS where there is TLS.

@@ -86,7 +86,9 @@ http://%s {
 
 // post is a request to etcd's JSON API.
 func (w way) post(path, body string) cycle {
-	return func(b *testing.B, _ int, _ string) { call(b, keepAlive, http.MethodPost, w.http+path, "application/json", body) }
+	return func(b *testing.B, _ int, _ string) {
+		call(b, keepAlive, http.MethodPost, w.http+path, "application/json", body)
+	}
 }
 
 // call is one with gRPC, on one of some connections.
