@@ -68,7 +68,10 @@ func (s *side) filled(text string) string {
 		case name == "DIR":
 			return s.dir
 		}
-		return s.noted[name]
+		if value, ok := s.noted[name]; ok {
+			return value
+		}
+		return "$" + name // the shell's
 	})
 }
 

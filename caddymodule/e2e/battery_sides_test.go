@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,7 +11,10 @@ import (
 )
 
 // twins are two etcds that differ in nothing but their addresses.
-type twins struct{ direct, through *side }
+type twins struct {
+	direct, through *side
+	late            bool // a step took too long
+}
 
 // side is one of them, as its clients see it.
 type side struct {
@@ -27,7 +31,7 @@ type side struct {
 
 // start runs a pair. Each of them tells its clients the address that they have
 // anyway: that is how an etcd behind a gateway is to be run.
-func (p pair) start(t *testing.T) twins {
+func (p pair) start(t *testing.T) *twins {
 	t.Helper()
 	var certificates *etcdtest.Certificates
 	scheme := "http"
@@ -49,7 +53,7 @@ func (p pair) start(t *testing.T) twins {
 	address := etcdtest.FreeAddress(t)
 	through := p.etcd(t, certificates, "--advertise-client-urls", scheme+"://"+address)
 	p.gateway(t, through, certificates, address)
-	return twins{newSide(direct, direct.Endpoint), newSide(through, scheme+"://"+address)}
+	return &twins{direct: newSide(direct, direct.Endpoint), through: newSide(through, scheme+"://"+address)}
 }
 
 func (p pair) etcd(t *testing.T, certificates *etcdtest.Certificates, flags ...string) *etcdtest.Process {
@@ -83,5 +87,21 @@ func (p pair) gateway(t *testing.T, etcd *etcdtest.Process, certificates *etcdte
 	}
 	g.url = "http://" + g.site
 	g.configure(strings.Join(options, "\n\t\t"))
+	if p.secure {
+		g.secure()
+	}
 	g.run()
+}
+
+// secure has a gateway speak HTTP/2 with TLS too, and listen nowhere else.
+func (g *gateway) secure() {
+	g.t.Helper()
+	text, err := os.ReadFile(g.path("Caddyfile"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	config := strings.NewReplacer("\tadmin ", "\tauto_https disable_redirects\n\tadmin ", "protocols h1 h2c", "protocols h1 h2 h2c").Replace(string(text))
+	if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
 }
