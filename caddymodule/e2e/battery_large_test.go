@@ -49,7 +49,7 @@ func TestBattery_large(t *testing.T) {
 // snapshot is written, and other tests would wait with it.
 func memory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "battery")
+	dir, err := os.MkdirTemp("/dev/shm", "battery") //nolint:usetesting // TempDir cannot choose where
 	if err != nil {
 		return t.TempDir()
 	}

@@ -1,4 +1,0 @@
-package e2e
-
-// To come.
-var version2, secured []group
