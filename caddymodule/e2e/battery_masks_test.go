@@ -82,11 +82,7 @@ var known = []struct {
 		regexp.MustCompile(`^commands on .*: (first, )?etcdctl 3\.4: (endpoint (hashkv|status)|defrag|move-leader)`),
 	},
 	{
-		"the headers of an answer that consists of nothing else may be flushed as if a body came",
-		regexp.MustCompile(`^clients on .*: Go: a status, many times$`),
-	},
-	{
-		"and if it is not, Go's server adds that nothing has the length 0",
+		"to an answer that is nothing but headers, Go's server adds that its length is 0",
 		regexp.MustCompile(`^clients on .*: gRPC: a call that fails$`),
 	},
 	{
@@ -94,9 +90,6 @@ var known = []struct {
 		regexp.MustCompile(`: going on: `),
 	},
 }
-
-// lostStatus is how gRPC's clients complain of the second of these.
-const lostStatus = "server closed the stream without sending trailers"
 
 // knownToDiffer is why a step is known to differ, or nothing.
 func knownToDiffer(step string) string {

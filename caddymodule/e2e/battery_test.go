@@ -103,9 +103,6 @@ func (w *twins) compare(t *testing.T, group string, s step) {
 		t.Errorf("asked directly, etcd does not say %q:\n%s", s.want, direct)
 	}
 	differs := difference(direct, through)
-	if strings.Contains(through, lostStatus) && !strings.Contains(direct, lostStatus) {
-		t.Skip("this happens now and then; the step \"a status, many times\" shows it every time")
-	}
 	if reason := knownToDiffer(group + ": " + s.name); reason != "" {
 		if differs == "" {
 			t.Errorf("this is known to differ, and no longer does (%s)", reason)
