@@ -86,7 +86,6 @@ func parseBare[H any, P interface {
 //	    write_timeout 87600h
 //	}
 //	reverse_proxy 10.0.0.1:2379 {
-//	    flush_interval -1
 //	    stream_close_delay 87600h
 //	    header_up Host {upstream_hostport}
 //	    header_down -Access-Control-*

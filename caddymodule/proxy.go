@@ -85,12 +85,14 @@ func (to upstreams) route() caddyhttp.Route {
 	}}
 }
 
-// proxy is a reverse_proxy that gives and takes everything as it is and at once,
-// but for etcd's CORS headers: who may ask from a browser is the site's to say.
+// proxy is a reverse_proxy that gives and takes everything as it is, but for etcd's
+// CORS headers: who may ask from a browser is the site's to say. It flushes at once
+// where the length of an answer is not known, as that of a stream never is. To flush
+// everything (flush_interval -1) would break gRPC's errors: their headers have to
+// leave together with the end of the stream.
 func (to upstreams) proxy() json.RawMessage {
 	h := reverseproxy.Handler{
-		TransportRaw:  caddyconfig.JSONModuleObject(to.transport, "protocol", "etcd", nil),
-		FlushInterval: -1,
+		TransportRaw: caddyconfig.JSONModuleObject(to.transport, "protocol", "etcd", nil),
 		// A WebSocket, too, goes on when the configuration is loaded anew.
 		StreamCloseDelay: caddy.Duration(patience),
 		Headers: &headers.Handler{

@@ -95,32 +95,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = body
 	}
 	resp, err := transport.RoundTrip(req)
-	switch {
-	case err == nil && transport == t.grpc:
-		trailersOnly(resp)
-	case err != nil && (body.broken.Load() || req.Context().Err() != nil):
+	if err != nil && (body.broken.Load() || req.Context().Err() != nil) {
 		err = clientGone(err)
 	}
 	return resp, err
-}
-
-// trailersOnly makes trailers of an answer that is nothing but them, as gRPC's errors
-// often are: in HTTP/2 they come as headers at which the stream ends. reverse_proxy,
-// which flushes at once, may send those before it knows that nothing follows, and a
-// client then misses the trailers.
-func trailersOnly(resp *http.Response) {
-	if resp.Header.Get("Grpc-Status") == "" {
-		return
-	}
-	if resp.Trailer == nil {
-		resp.Trailer = make(http.Header)
-	}
-	for name, values := range resp.Header {
-		if strings.HasPrefix(name, "Grpc-") {
-			resp.Trailer[name] = values
-			delete(resp.Header, name)
-		}
-	}
 }
 
 // OverrideHealthCheckScheme has health be asked for with TLS where there is TLS.
