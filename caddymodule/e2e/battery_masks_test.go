@@ -78,7 +78,7 @@ var known = []struct {
 	step *regexp.Regexp
 }{
 	{
-		"this etcdctl takes the endpoint, with its http://, for the name that it asks, and no site has that",
+		"this etcdctl names the host that it asks with its http://, and Caddy refuses that as no host",
 		regexp.MustCompile(`^commands on .*: (first, )?etcdctl 3\.4: (endpoint (hashkv|status)|defrag|move-leader)`),
 	},
 	{
