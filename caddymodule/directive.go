@@ -88,6 +88,7 @@ func parseBare[H any, P interface {
 //	reverse_proxy 10.0.0.1:2379 {
 //	    stream_close_delay 87600h
 //	    header_up Host {upstream_hostport}
+//	    header_up -Expect
 //	    header_down -Access-Control-*
 //	    transport etcd           # gRPC as HTTP/2, everything else as HTTP/1.1
 //	}

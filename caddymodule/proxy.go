@@ -96,8 +96,12 @@ func (to upstreams) proxy() json.RawMessage {
 		// A WebSocket, too, goes on when the configuration is loaded anew.
 		StreamCloseDelay: caddy.Duration(patience),
 		Headers: &headers.Handler{
-			// Etcd may know only its own names (--host-whitelist).
-			Request: &headers.HeaderOps{Set: http.Header{"Host": {to.host}}},
+			Request: &headers.HeaderOps{
+				// Etcd may know only its own names (--host-whitelist).
+				Set: http.Header{"Host": {to.host}},
+				// Caddy tells a client to go on with its body; etcd would tell it again.
+				Delete: []string{"Expect"},
+			},
 			Response: &headers.RespHeaderOps{
 				HeaderOps: &headers.HeaderOps{Delete: []string{"Access-Control-*"}},
 			},

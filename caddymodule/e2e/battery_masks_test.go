@@ -85,10 +85,6 @@ var known = []struct {
 		"to an answer that is nothing but headers, Go's server adds that its length is 0",
 		regexp.MustCompile(`^clients on .*: gRPC: a call that fails$`),
 	},
-	{
-		"the gateway tells to go on, and hands on that etcd does",
-		regexp.MustCompile(`: going on: `),
-	},
 }
 
 // knownToDiffer is why a step is known to differ, or nothing.
