@@ -20,8 +20,10 @@ func init() {
 // notice nothing. It has no fields.
 //
 // It lets through what the site's CORS headers allow: a `header` directive before
-// it that sets `Access-Control-Allow-Origin` to `*`, or to the page's origin. The
-// directive has to set it at once, so without `>`, `?` or `defer`.
+// it that sets `Access-Control-Allow-Origin` to the page's origin; or to `*`, but then
+// only without a password, cookie or client's certificate, as a browser brings them by
+// itself. The directive has to set it at once, so without `>`, `?` or `defer`, and
+// with nothing in the same block that removes a field.
 type CrossOrigin struct {
 	app *App
 }
@@ -65,8 +67,12 @@ func refused(w http.ResponseWriter, r *http.Request, a *App) bool {
 	origin := r.Header.Get("Origin")
 	switch w.Header().Get("Access-Control-Allow-Origin") {
 	case "":
-	case "*", origin:
+	case origin:
 		return false
+	case "*": // means nobody who is somebody
+		if r.Header.Get("Authorization") == "" && r.Header.Get("Cookie") == "" && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
+			return false
+		}
 	}
 	lockmod.WriteError(w, lockmod.CrossOrigin(), origin, a.connection.store.Revision())
 	return true

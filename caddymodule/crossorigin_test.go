@@ -130,6 +130,13 @@ func TestCrossOrigin_CORS(t *testing.T) {
 		g.load(etcdAt(etcd), c.site+"\netcd")
 		for _, path := range []string{"/mod/v2/lock/k?ttl=60&value=v", "/v3/kv/put"} {
 			header := fetched("cross-site", c.origin)
+			if strings.HasSuffix(c.site, "*") { // which is for nobody who has a password
+				header.Set("Authorization", "Basic dTpw")
+				if r := g.ask(http.MethodPost, path, header); r.status != http.StatusForbidden {
+					t.Errorf("%s, with a password, to %s: %+v, want 403", c.site, path, r)
+				}
+				header.Del("Authorization")
+			}
 			r := g.ask(http.MethodPost, path, header)
 			if r.err != nil || r.status != c.status {
 				t.Errorf("%s, from %q to %s: got %+v, want %d", c.site, c.origin, path, r, c.status)

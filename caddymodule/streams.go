@@ -12,7 +12,7 @@ import (
 // maxStreams is how many requests may be under way on one HTTP/2 connection. Etcd
 // knows no limit. With Go's own, 250, a client that has as many watches or locks
 // waiting could not even give one back.
-const maxStreams = 100_000
+const maxStreams = 10_000
 
 // allowStreams raises the limit for a server's connections. Caddy has no option
 // for it, so it is done when the first one comes, before that is served.

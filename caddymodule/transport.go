@@ -3,12 +3,15 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
@@ -18,9 +21,11 @@ func init() {
 
 // Transport is how a reverse_proxy reaches etcd: with gRPC over HTTP/2, and with
 // everything else over HTTP/1.1. Both are one upstream then, with one state of
-// health. A connection with gRPC on it that is silent is asked every 10 seconds
-// whether its other end lives, as etcd's own clients do it; without an answer for
-// 5 seconds, its streams end, so that clients make new ones elsewhere.
+// health. Each client connection with gRPC on it has one of its own to etcd, as it
+// would without a gateway. One that is silent is asked every 10 seconds whether its
+// other end lives, as etcd's own clients do it (etcd's `--grpc-keepalive-min-time`
+// must not be more); without an answer for 5 seconds, its streams end, so that
+// clients make new ones elsewhere.
 type Transport struct {
 	// TLS towards etcd. Default: none.
 	TLS *TLS `json:"tls,omitempty"`
@@ -39,6 +44,9 @@ const (
 	answerWithin = 5 * time.Second
 	idleGRPC     = 30 * time.Second
 )
+
+// unread is how much of an answer that its client does not read is taken from etcd.
+const unread = 1 << 20
 
 // CaddyModule returns the Caddy module information.
 func (Transport) CaddyModule() caddy.ModuleInfo {
@@ -59,12 +67,18 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	}
 	t.http, t.grpc = t.transport("1.1"), t.transport(http2...)
 	t.grpc.KeepAlive.IdleConnTimeout = caddy.Duration(idleGRPC)
+	if t.TLS != nil && t.TLS.ServerName == "" { // not that of the connection (see forClient)
+		t.grpc.TLS.ServerName = "{http.reverse_proxy.upstream.host}"
+	}
 	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
 		if err := transport.Provision(ctx); err != nil {
 			return err
 		}
 	}
-	t.grpc.Transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: askAfter, PingTimeout: answerWithin}
+	t.grpc.Transport.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout: askAfter, PingTimeout: answerWithin, MaxReceiveBufferPerStream: unread,
+	}
+	t.apart()
 	return nil
 }
 
@@ -77,6 +91,8 @@ func (t *Transport) transport(versions ...string) *reverseproxy.HTTPTransport {
 	}
 	if t.TLS != nil {
 		transport.TLS = t.TLS.proxy()
+		// A member that hangs would keep what has not been sent yet.
+		transport.TLS.HandshakeTimeout = caddy.Duration(2 * time.Second)
 	}
 	if t.Direct {
 		transport.NetworkProxyRaw = []byte(`{"from":"none"}`)
@@ -84,27 +100,51 @@ func (t *Transport) transport(versions ...string) *reverseproxy.HTTPTransport {
 	return transport
 }
 
-// RoundTrip sends a request.
+// RoundTrip sends a request. An error that comes before there is a connection to send
+// it on is a DialError: it may be sent elsewhere.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	var connected atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}))
+	body := bodyOf(req)
+	if body != nil {
+		req.Body = body
+	}
 	transport := t.http
 	if req.ProtoMajor >= 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
 		transport = t.grpc
-	}
-	body := &clientBody{ReadCloser: req.Body}
-	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = body
+		t.forClient(req)
 	}
 	resp, err := transport.RoundTrip(req)
-	if err != nil && (body.broken.Load() || req.Context().Err() != nil) {
-		err = clientGone(err)
+	switch {
+	case err == nil:
+		return resp, nil
+	case body != nil && body.broken.Load(), req.Context().Err() != nil:
+		return clientsFault(req, err)
+	case !connected.Load():
+		return nil, reverseproxy.NewDialError(err)
 	}
-	return resp, err
+	return nil, err
 }
 
 // OverrideHealthCheckScheme has health be asked for with TLS where there is TLS.
 func (t *Transport) OverrideHealthCheckScheme(base *url.URL, port string) {
 	t.http.OverrideHealthCheckScheme(base, port)
 }
+
+// TLSEnabled says whether there is TLS. With EnableTLS, it lets a Caddyfile's
+// reverse_proxy have https:// upstreams.
+func (t *Transport) TLSEnabled() bool { return t.TLS != nil }
+
+// EnableTLS has TLS be used, with the defaults.
+func (t *Transport) EnableTLS(*reverseproxy.TLSConfig) error {
+	t.TLS = new(TLS)
+	return nil
+}
+
+// RequestHeaderOps has etcd asked for by its own name where there is TLS.
+func (t *Transport) RequestHeaderOps() *headers.HeaderOps { return t.http.RequestHeaderOps() }
 
 // Cleanup closes connections on which nothing is under way.
 func (t *Transport) Cleanup() error {
@@ -164,4 +204,6 @@ var (
 	_ caddyfile.Unmarshaler = (*Transport)(nil)
 
 	_ reverseproxy.HealthCheckSchemeOverriderTransport = (*Transport)(nil)
+	_ reverseproxy.RequestHeaderOpsTransport           = (*Transport)(nil)
+	_ reverseproxy.TLSTransport                        = (*Transport)(nil)
 )
