@@ -30,11 +30,11 @@ func clientsFault(req *http.Request, err error) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: %w", context.Canceled, err)
 }
 
-// clientBody is a request's body that knows whether the client has broken it off.
+// clientBody is a request's body that knows how far it has been read.
 type clientBody struct {
 	io.ReadCloser
-	closed, broken atomic.Bool
-	left           int64 // of what has been announced, if that is known
+	read, closed, broken atomic.Bool
+	left                 int64 // of what has been announced, if that is known
 }
 
 // bodyOf is a request's body, nil if there is none.
@@ -42,14 +42,17 @@ func bodyOf(req *http.Request) *clientBody {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
 	}
-	b := &clientBody{ReadCloser: req.Body}
-	if req.Method != http.MethodGet { // which may be sent again when its body has been read
-		b.left = req.ContentLength
-	}
-	return b
+	return &clientBody{ReadCloser: req.Body, left: req.ContentLength}
 }
 
+// begun says whether some of it has been read.
+func (b *clientBody) begun() bool { return b != nil && b.read.Load() }
+
+// brokenOff says whether the client has broken it off.
+func (b *clientBody) brokenOff() bool { return b != nil && b.broken.Load() }
+
 func (b *clientBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	if b.left > 0 {
 		b.left -= int64(n)

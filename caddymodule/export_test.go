@@ -1,5 +1,7 @@
 package caddymodule
 
+import "context"
+
 // For the tests in package caddymodule_test, which need package embedded.
 
 // References is how many references there are to connections, one number for
@@ -54,3 +56,15 @@ func Open() int {
 
 // AwaitClosing waits for connections that are being closed.
 func AwaitClosing() { awaitClosing() }
+
+// Lines is how many connections for gRPC a transport has.
+func (t *Transport) Lines() int {
+	t.lines.mu.Lock()
+	defer t.lines.mu.Unlock()
+	return len(t.lines.between)
+}
+
+// CameOn is the context of a request that came on a client's connection.
+func CameOn(ctx context.Context, conn any) context.Context {
+	return context.WithValue(ctx, clientConnKey{}, conn)
+}

@@ -24,8 +24,11 @@ type fake struct {
 	ill     atomic.Bool // its health
 	breaks  atomic.Bool // it breaks a connection on which it has read a request
 
+	answer http.HandlerFunc // to a request whose body is "large"
+
 	mu      sync.Mutex
 	arrived []string // the bodies
+	from    []string // the other ends of the connections that they came on
 }
 
 func newFake(t *testing.T) *fake {
@@ -91,10 +94,15 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.arrived = append(f.arrived, string(body))
+	f.from = append(f.from, r.RemoteAddr)
 	f.mu.Unlock()
 	if f.breaks.Load() {
 		_ = r.Context().Value(connKey{}).(net.Conn).Close()
 		panic(http.ErrAbortHandler)
+	}
+	if string(body) == "large" {
+		f.answer(w, r)
+		return
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 		w.Header().Set("Content-Type", "application/grpc")
@@ -113,11 +121,18 @@ func (f *fake) bodies() []string {
 	return append([]string(nil), f.arrived...)
 }
 
+// senders is where what has arrived came from.
+func (f *fake) senders() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.from...)
+}
+
 // forget forgets what has arrived.
 func (f *fake) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.arrived = nil
+	f.arrived, f.from = nil, nil
 }
 
 // behind returns a gateway with so many such members, the first of which is the one

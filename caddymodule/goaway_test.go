@@ -10,21 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
 )
 
 // A member that ends in good order says which requests on a connection it has not read
 // (GOAWAY). None of the others is sent again.
 func TestMembers_goAway(t *testing.T) {
-	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-	t.Cleanup(cancel)
-	transport := new(caddymodule.Transport)
-	if err := transport.Provision(caddyCtx); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = transport.Cleanup() })
+	transport := newTransport(t, new(caddymodule.Transport))
 	for range 5 {
 		f := newFake(t)
 		var running sync.WaitGroup

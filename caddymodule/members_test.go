@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -140,26 +139,6 @@ func TestMembers_once(t *testing.T) {
 			if n := len(fakes[0].bodies()) + len(fakes[1].bodies()); n != sent {
 				t.Errorf("%s: %d arrived, want %d", w.name, n, sent)
 			}
-		}
-	}
-}
-
-// Clients that break off what they send do no harm to the members, nor to others.
-func TestMembers_brokenOff(t *testing.T) {
-	g, fakes := behind(t, 2)
-	head := "PUT /v2/keys/k HTTP/1.1\r\nHost: " + g.address + "\r\nContent-Length: 10\r\n\r\nvalue"
-	for range 5 {
-		conn, err := net.Dial("tcp", g.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(conn, head)
-		// The gateway says that it cannot go on when it has read the end.
-		_ = conn.(*net.TCPConn).CloseWrite()
-		_, _ = io.Copy(io.Discard, conn)
-		_ = conn.Close()
-		if err := g.servedBy(fakes[0]); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
@@ -34,7 +36,8 @@ type Transport struct {
 	// its like). Default: false.
 	Direct bool `json:"direct,omitempty"`
 
-	grpc, http *reverseproxy.HTTPTransport
+	http, grpc *reverseproxy.HTTPTransport
+	lines      *lines // of grpc
 }
 
 // As often as grpc-go's clients may; etcd cuts off who asks more often than every
@@ -42,11 +45,15 @@ type Transport struct {
 const (
 	askAfter     = 10 * time.Second
 	answerWithin = 5 * time.Second
-	idleGRPC     = 30 * time.Second
+	idleGRPC     = 10 * time.Second // then a client without a request has none on etcd either
 )
 
-// unread is how much of an answer that its client does not read is taken from etcd.
-const unread = 1 << 20
+// unread is how much of an answer that its client does not read is taken from etcd,
+// unreadInAll that of all on one client's connection. Then it reads no more of them.
+const (
+	unread      = 256 << 10
+	unreadInAll = 64 << 20
+)
 
 // CaddyModule returns the Caddy module information.
 func (Transport) CaddyModule() caddy.ModuleInfo {
@@ -67,18 +74,16 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	}
 	t.http, t.grpc = t.transport("1.1"), t.transport(http2...)
 	t.grpc.KeepAlive.IdleConnTimeout = caddy.Duration(idleGRPC)
-	if t.TLS != nil && t.TLS.ServerName == "" { // not that of the connection (see forClient)
-		t.grpc.TLS.ServerName = "{http.reverse_proxy.upstream.host}"
-	}
 	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
 		if err := transport.Provision(ctx); err != nil {
 			return err
 		}
 	}
 	t.grpc.Transport.HTTP2 = &http.HTTP2Config{
-		SendPingTimeout: askAfter, PingTimeout: answerWithin, MaxReceiveBufferPerStream: unread,
+		SendPingTimeout: askAfter, PingTimeout: answerWithin,
+		MaxReceiveBufferPerStream: unread, MaxReceiveBufferPerConnection: unreadInAll,
 	}
-	t.apart()
+	t.lines = &lines{transport: t.grpc.Transport, between: make(map[ends]*line)}
 	return nil
 }
 
@@ -100,32 +105,59 @@ func (t *Transport) transport(versions ...string) *reverseproxy.HTTPTransport {
 	return transport
 }
 
-// RoundTrip sends a request. An error that comes before there is a connection to send
-// it on is a DialError: it may be sent elsewhere.
+// RoundTrip sends a request. An error that comes before anything is sent is a
+// DialError: it may be sent elsewhere. What is the client's fault is not etcd's.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	var connected atomic.Bool
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}))
+	req = req.WithContext(req.Context()) // a copy
 	body := bodyOf(req)
 	if body != nil {
 		req.Body = body
 	}
-	transport := t.http
+	address := *req.URL
+	req.URL = &address
+	t.http.SetScheme(req)
+	send := t.overHTTP1
 	if req.ProtoMajor >= 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
-		transport = t.grpc
-		t.forClient(req)
+		send = t.lines.RoundTrip
 	}
-	resp, err := transport.RoundTrip(req)
+	resp, err := send(req)
 	switch {
 	case err == nil:
 		return resp, nil
-	case body != nil && body.broken.Load(), req.Context().Err() != nil:
+	case body.brokenOff(), req.Context().Err() != nil:
 		return clientsFault(req, err)
-	case !connected.Load():
-		return nil, reverseproxy.NewDialError(err)
+	case errors.As(err, new(refusedError)):
+		return clientsFault(req, caddyhttp.Error(http.StatusBadRequest, err))
+	case req.Method == http.MethodGet && body.begun():
+		// It would be sent again, without what has been read.
+		return clientsFault(req, caddyhttp.Error(http.StatusBadGateway, err))
 	}
 	return nil, err
+}
+
+// refusedError says that there is no way to send a request to anybody.
+type refusedError struct{ error }
+
+// overHTTP1 sends a request over HTTP/1.1.
+func (t *Transport) overHTTP1(req *http.Request) (*http.Response, error) {
+	var asked, connected atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}))
+	resp, err := t.http.RoundTrip(req)
+	switch {
+	case err == nil:
+		return resp, nil
+	case connected.Load():
+		return nil, err
+	case asked.Load():
+		return nil, reverseproxy.NewDialError(err)
+	}
+	if _, without := t.http.Transport.Proxy(req); without != nil {
+		return nil, err // a proxy is named, and not well
+	}
+	return nil, refusedError{err}
 }
 
 // OverrideHealthCheckScheme has health be asked for with TLS where there is TLS.
@@ -148,12 +180,11 @@ func (t *Transport) RequestHeaderOps() *headers.HeaderOps { return t.http.Reques
 
 // Cleanup closes connections on which nothing is under way.
 func (t *Transport) Cleanup() error {
-	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
-		if transport != nil {
-			_ = transport.Cleanup() // which never fails
-		}
+	if t.lines == nil {
+		return nil
 	}
-	return nil
+	t.lines.closeIdle()
+	return t.http.Cleanup()
 }
 
 // UnmarshalCaddyfile parses the option of a reverse_proxy. Syntax:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv2 "go.etcd.io/etcd/client/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -220,10 +221,16 @@ func goV2() []step {
 			return watcher.Next(ctx)
 		}),
 		with("a watch from what is gone", "error 401", func(ctx context.Context, keys clientv2.KeysAPI) (*clientv2.Response, error) {
+			many, setting := errgroup.WithContext(ctx)
+			many.SetLimit(16)
 			for i := range 1001 {
-				if _, err := keys.Set(ctx, "/g/many", fmt.Sprint(i), nil); err != nil {
-					return nil, err
-				}
+				many.Go(func() error {
+					_, err := keys.Set(setting, "/g/many", fmt.Sprint(i), nil)
+					return err
+				})
+			}
+			if err := many.Wait(); err != nil {
+				return nil, err
 			}
 			return keys.Watcher("/g", &clientv2.WatcherOptions{Recursive: true, AfterIndex: 1}).Next(ctx)
 		}),

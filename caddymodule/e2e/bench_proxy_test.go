@@ -61,7 +61,7 @@ func bare(b *testing.B, etcd string) (http, grpc string) {
 	g := &gateway{t: b, dir: b.TempDir(), site: etcdtest.FreeAddress(b), admin: etcdtest.FreeAddress(b)}
 	apart := etcdtest.FreeAddress(b)
 	config := fmt.Sprintf(`{
-	admin %s
+	%s
 	servers {
 		protocols h1 h2c
 	}
@@ -75,7 +75,7 @@ http://%s {
 http://%s {
 	reverse_proxy h2c://%s
 }
-`, g.admin, g.site, etcd, apart, etcd[len("http://"):])
+`, g.options(), g.site, etcd, apart, etcd[len("http://"):])
 	if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {
 		b.Fatal(err)
 	}

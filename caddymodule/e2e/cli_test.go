@@ -42,7 +42,7 @@ func example(t *testing.T, dir string) *gateway {
 	g.url = "http://" + g.site
 	copyExample(t, g.path("Caddyfile"), map[string]string{
 		":4001": g.site[strings.LastIndex(g.site, ":"):],
-		"\n{\n": "\n{\n\tadmin " + g.admin + "\n",
+		"\n{\n": "\n{\n\t" + g.options() + "\n",
 	})
 	return g
 }

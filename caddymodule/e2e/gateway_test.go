@@ -28,7 +28,8 @@ type gateway struct {
 	etcd  string // its etcd option
 	extra string // more sites
 
-	directive string // the etcd directive
+	directive string   // the etcd directive
+	env       []string // what it has in its environment, beside the test's
 	cmd       *exec.Cmd
 	ended     chan struct{} // closed when the process has ended
 }
@@ -52,7 +53,7 @@ func (g *gateway) configure(etcd string, site ...string) {
 	g.t.Helper()
 	g.etcd = etcd
 	config := fmt.Sprintf(`{
-	admin %s
+	%s
 	etcd {
 		%s
 	}
@@ -65,11 +66,15 @@ http://%s {
 	%s
 	%s
 }
-%s`, g.admin, etcd, g.site, strings.Join(site, "\n\t"), g.directive, g.extra)
+%s`, g.options(), etcd, g.site, strings.Join(site, "\n\t"), g.directive, g.extra)
 	if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
 }
+
+// options are the global options that a gateway has wherever its sites come from.
+// Without the second, a site whose name is an address listens on all of them.
+func (g *gateway) options() string { return "admin " + g.admin + "\n\tdefault_bind 127.0.0.1" }
 
 func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
 
@@ -78,6 +83,7 @@ func (g *gateway) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(caddy, args...)
 	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), "HOME="+g.dir, "XDG_DATA_HOME="+g.dir, "XDG_CONFIG_HOME="+g.dir)
+	cmd.Env = append(cmd.Env, g.env...)
 	return cmd
 }
 

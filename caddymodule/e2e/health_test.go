@@ -55,9 +55,9 @@ func TestHealthCheck(t *testing.T) {
 				"127.0.0.1:4001", lb.site, "10.0.1.1:8080", backends[0], "10.0.1.2:8080", backends[1], "10.0.1.3:8080", backends[2],
 			).Replace(caddyfile)
 			if strings.HasPrefix(config, "{\n") {
-				config = strings.Replace(config, "{\n", "{\n\tadmin "+lb.admin+"\n", 1)
+				config = strings.Replace(config, "{\n", "{\n\t"+lb.options()+"\n", 1)
 			} else {
-				config = "{\n\tadmin " + lb.admin + "\n}\n" + config
+				config = "{\n\t" + lb.options() + "\n}\n" + config
 			}
 			if err := os.WriteFile(lb.path("Caddyfile"), []byte(config), 0o600); err != nil {
 				t.Fatal(err)

@@ -98,6 +98,7 @@ func TestReloadOfListeners_I8(t *testing.T) {
 		s.count(1)
 		poll := make(chan reply, 1)
 		go func() { poll <- g.do(context.Background(), http.MethodGet, "k?wait=true&waitIndex=0&field=index") }()
+		eventually(t, 10*time.Second, func() error { return g.listening(2) })
 		g.configure(g.etcd, "header X-Changed yes")
 		g.reload()
 		index := g.lock("k")
@@ -107,6 +108,18 @@ func TestReloadOfListeners_I8(t *testing.T) {
 		g.unlock("k", index)
 		s.has("acquired "+index, "released "+index)
 	})
+}
+
+// listening says whether so many requests do, as the gateway's metrics tell.
+func (g *gateway) listening(n int) error {
+	resp, err := http.Get("http://" + g.admin + "/metrics")
+	if err != nil {
+		return err
+	}
+	if line := fmt.Sprintf("\ncaddy_etcd_requests_listening{module=%q} %d\n", "lock", n); !strings.Contains(read(resp).body, line) {
+		return fmt.Errorf("there are not %d that listen", n)
+	}
+	return nil
 }
 
 // When a gateway stops or dies, its streams end, and go on through another one
@@ -289,18 +302,18 @@ func TestListenerThatDoesNotRead(t *testing.T) {
 		t.Fatalf("%d streams, want 2", n)
 	}
 	value := strings.Repeat("v", 60_000)
-	last := ""
 	for begin := time.Now(); busy() > 1; {
 		if time.Since(begin) > 60*time.Second {
 			t.Fatal("it is not cut off")
 		}
-		last = g.lock("k", "value", value)
-		g.unlock("k", last)
+		index := g.lock("k", "value", value)
+		g.unlock("k", index)
+		// Were it not waited for, it might fall behind, too.
+		reads.until("the last event", 10*time.Second, func(events []event) bool {
+			e := events[len(events)-1]
+			return e.kind == "released" && fmt.Sprint(e.data.Entry.Index) == index
+		})
 	}
-	reads.until("the last event", 10*time.Second, func(events []event) bool {
-		e := events[len(events)-1]
-		return e.kind == "released" && fmt.Sprint(e.data.Entry.Index) == last
-	})
 }
 
 // The list has all locks, a page at a time, and none of the elections.

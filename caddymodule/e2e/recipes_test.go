@@ -167,7 +167,7 @@ func TestReadme_password(t *testing.T) {
 			// Where run looks whether it is ready.
 			g.url = "http://" + c.user + ":hiccup@" + g.site + c.open
 			config := block(t, c.words...)
-			config = strings.Replace(config, "{\n", "{\n\tadmin "+g.admin+"\n", 1)
+			config = strings.Replace(config, "{\n", "{\n\t"+g.options()+"\n", 1)
 			config = strings.ReplaceAll(config, "127.0.0.1:4001", g.site)
 			config = regexp.MustCompile(`endpoints .*`).ReplaceAllString(config, "endpoints "+etcd)
 			if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {

@@ -29,7 +29,7 @@ type event struct {
 	at time.Time
 }
 
-func (e event) String() string { return fmt.Sprintf("%s %d: %s", e.kind, e.id, e.text) }
+func (e event) String() string { return fmt.Sprintf("%s %d: %.300s", e.kind, e.id, e.text) }
 
 // stream is a listener.
 type stream struct {

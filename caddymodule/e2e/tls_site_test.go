@@ -47,7 +47,7 @@ func serve(t testing.TB, config, endpoint string, replacements ...string) *gatew
 	t.Helper()
 	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
 	g.url = "http://" + g.site
-	config = strings.Replace(config, "{\n", "{\n\tadmin "+g.admin+"\n", 1)
+	config = strings.Replace(config, "{\n", "{\n\t"+g.options()+"\n", 1)
 	config = regexp.MustCompile(`endpoints .*`).ReplaceAllString(config, "endpoints "+endpoint)
 	for i := 0; i < len(replacements); i += 2 {
 		if !strings.Contains(config, replacements[i]) {

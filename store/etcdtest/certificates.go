@@ -19,7 +19,7 @@ import (
 // Certificates are PEM files for TLS.
 type Certificates struct {
 	CA        string // the authority
-	Cert, Key string // of a server on loopback, and of a client too
+	Cert, Key string // of a server on loopback or at etcd.test, and of a client too
 }
 
 // NewCertificates makes the files ca.pem, cert.pem and key.pem, with an authority
@@ -58,7 +58,7 @@ func NewCertificates(t testing.TB) Certificates {
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "test"},
 		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost", "etcd.test"},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

@@ -1,0 +1,270 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/caddy-etcd/caddy-etcd/caddymodule"
+	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
+)
+
+// newTransport is a transport without a gateway around it.
+func newTransport(t *testing.T, transport *caddymodule.Transport) *caddymodule.Transport {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	if err := transport.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = transport.Cleanup() })
+	return transport
+}
+
+// grpcRequest is one to write something, as reverse_proxy hands it on.
+func grpcRequest(t *testing.T, address string, body io.Reader) *http.Request {
+	t.Helper()
+	placeholders := caddy.NewReplacer()
+	placeholders.Set("http.reverse_proxy.upstream.host", "127.0.0.1")
+	ctx := context.WithValue(t.Context(), caddy.ReplacerCtxKey, placeholders)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/etcdserverpb.KV/Put", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ProtoMajor = 2
+	req.Header.Set("Content-Type", "application/grpc")
+	return req
+}
+
+// put sends a request of the client with that number, who has no address, and reads
+// the answer.
+func put(t *testing.T, transport *caddymodule.Transport, member *fake, client int) {
+	t.Helper()
+	req := grpcRequest(t, member.address, strings.NewReader("v"))
+	req.RemoteAddr = "@"
+	resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(req.Context(), client)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+}
+
+// The gRPC of one client connection has a connection to etcd that no other client's
+// is on.
+func TestLines(t *testing.T) {
+	g, fakes := behind(t, 1)
+	for range 2 {
+		w := g.writes()[2] // each time on a connection of its own
+		for range 3 {
+			if answered, err := w.do("v"); !answered || err != nil {
+				t.Fatalf("answered %v, %v", answered, err)
+			}
+		}
+	}
+	from := fakes[0].senders()
+	if len(from) != 6 || from[0] != from[1] || from[0] != from[2] || from[3] != from[4] || from[3] != from[5] || from[0] == from[3] {
+		t.Errorf("the requests came from %q, want two connections with three of them each", from)
+	}
+}
+
+// grpc-go ends a connection on which a request has trailers. That does not end what
+// other clients watch, nor what that client watches.
+func TestLines_trailers(t *testing.T) {
+	etcd := etcdtest.Start(t)
+	g := newGateway(t)
+	g.load(etcdAt(etcd.Endpoint), "etcd")
+	conn, err := grpc.NewClient(g.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	watch, err := pb.NewWatchClient(conn).Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := &pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: &pb.WatchCreateRequest{Key: []byte("k")}}}
+	if err := watch.Send(create); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	for range 3 {
+		req := grpcRequest(t, g.address, io.MultiReader(bytes.NewReader(make([]byte, 5)))) // a message without anything in it
+		req.Trailer = http.Header{"Surprise": {"yes"}}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if said := resp.Header.Get("Grpc-Message") + resp.Trailer.Get("Grpc-Message"); !strings.Contains(said, "key is not provided") {
+			t.Errorf("the answer is %q, want etcd's", said)
+		}
+	}
+	if _, err := pb.NewKVClient(conn).Put(ctx, &pb.PutRequest{Key: []byte("k"), Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := watch.Recv(); err != nil || len(resp.Events) != 1 {
+		t.Errorf("the watch got %v, %v", resp, err)
+	}
+}
+
+// A client that does not read an answer has no more than a quarter of a MiB of it be
+// taken from etcd: with Go's 4, a few such answers use up what the line may hold, and
+// nothing goes on on it.
+func TestLines_unread(t *testing.T) {
+	var sent atomic.Int64
+	chunk := make([]byte, 32<<10)
+	member := newFake(t)
+	member.answer = func(w http.ResponseWriter, _ *http.Request) {
+		for range (8 << 20) / len(chunk) {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush()
+			sent.Add(int64(len(chunk)))
+		}
+	}
+	transport := newTransport(t, new(caddymodule.Transport))
+	ask := func(body string) *http.Response {
+		t.Helper()
+		resp, err := transport.RoundTrip(grpcRequest(t, member.address, strings.NewReader(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	unread := ask("large")
+	defer unread.Body.Close()
+	const most = 256 << 10
+	within(t, 10*time.Second, func() error {
+		if n := sent.Load(); n < most {
+			return errors.New("less has been sent than the client may leave unread")
+		}
+		return nil
+	})
+	for range 50 { // on the same connection, so whatever was on its way has come
+		resp := ask("small")
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	if n := sent.Load(); n > most+most/4 {
+		t.Errorf("%d bytes of an unread answer were taken", n)
+	}
+}
+
+// Clients that have no address of their own, those of a Unix socket, have lines of
+// their own too.
+func TestLines_withoutAddress(t *testing.T) {
+	member := newFake(t)
+	transport := newTransport(t, new(caddymodule.Transport))
+	for i := range 4 {
+		put(t, transport, member, i/2)
+	}
+	if from := member.senders(); from[0] != from[1] || from[1] == from[2] || from[2] != from[3] {
+		t.Errorf("the requests came from %q, want two connections with two of them each", from)
+	}
+}
+
+// A line goes some time after its client's last request, and nothing is kept of it.
+func TestLines_idle(t *testing.T) {
+	member := newFake(t)
+	transport := newTransport(t, new(caddymodule.Transport))
+	const many = 20
+	for i := range many {
+		put(t, transport, member, i)
+	}
+	if n := transport.Lines(); n != many {
+		t.Errorf("there are %d lines, want %d", n, many)
+	}
+	within(t, 20*time.Second, func() error {
+		if n := transport.Lines(); n > 0 {
+			return fmt.Errorf("there are %d lines", n)
+		}
+		return nil
+	})
+}
+
+// More requests than etcd lets on one connection go on more than one.
+func TestLines_full(t *testing.T) {
+	member := newFake(t)
+	member.answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	transport := newTransport(t, new(caddymodule.Transport))
+	const many = 600 // Go's server lets 250
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for range many {
+		req := grpcRequest(t, member.address, strings.NewReader("large"))
+		running.Go(func() {
+			resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(ctx, 1)))
+			if err == nil {
+				_ = resp.Body.Close()
+				t.Error("there is an answer")
+			} else if ctx.Err() == nil {
+				t.Error(err)
+			}
+		})
+	}
+	within(t, 20*time.Second, func() error {
+		if n := len(member.bodies()); n != many {
+			return fmt.Errorf("%d of %d requests have arrived", n, many)
+		}
+		return nil
+	})
+	cancel()
+	running.Wait()
+}
+
+// A member that takes connections and says nothing on them has got no request, so
+// that may be sent to another one, soon.
+func TestTransport_hangsBeforeTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // what is accepted by the kernel alone is closed with it
+	for _, grpc := range []bool{false, true} {
+		transport := newTransport(t, &caddymodule.Transport{TLS: new(caddymodule.TLS)})
+		req := grpcRequest(t, l.Addr().String(), strings.NewReader("v"))
+		req.URL.Scheme = "https"
+		if !grpc {
+			req.ProtoMajor = 1
+		}
+		begin := time.Now()
+		resp, err := transport.RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if dial := (reverseproxy.DialError{}); !errors.As(err, &dial) {
+			t.Errorf("gRPC %v: %v, want an error that lets it be sent elsewhere", grpc, err)
+		}
+		// The gateway tries others for 4 s.
+		if took := time.Since(begin); took > 3500*time.Millisecond {
+			t.Errorf("gRPC %v: it took %v", grpc, took)
+		}
+	}
+}
