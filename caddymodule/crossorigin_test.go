@@ -131,9 +131,20 @@ func TestCrossOrigin_CORS(t *testing.T) {
 		for _, path := range []string{"/mod/v2/lock/k?ttl=60&value=v", "/v3/kv/put"} {
 			header := fetched("cross-site", c.origin)
 			if strings.HasSuffix(c.site, "*") { // which is for nobody who has a password
-				header.Set("Authorization", "Basic dTpw")
-				if r := g.ask(http.MethodPost, path, header); r.status != http.StatusForbidden {
-					t.Errorf("%s, with a password, to %s: %+v, want 403", c.site, path, r)
+				for _, brought := range []string{"Authorization: Basic dTpw", "Authorization: Negotiate YQ==", "Cookie: a=b"} {
+					name, value, _ := strings.Cut(brought, ": ")
+					header.Set(name, value)
+					if r := g.ask(http.MethodPost, path, header); r.status != http.StatusForbidden {
+						t.Errorf("%s, with %s, to %s: %+v, want 403", c.site, brought, path, r)
+					}
+					header.Del(name)
+				}
+				// A page's own token, of which this etcd knows nothing.
+				for _, token := range []string{"abc.1", "Bearer abc"} {
+					header.Set("Authorization", token)
+					if r := g.ask(http.MethodPost, path, header); r.status == http.StatusForbidden {
+						t.Errorf("%s, with the token %s, to %s: %+v", c.site, token, path, r)
+					}
 				}
 				header.Del("Authorization")
 			}

@@ -60,7 +60,7 @@ func NotAllowed() *Error {
 
 // CrossOrigin is that a browser writes from a page of another site.
 func CrossOrigin() *Error {
-	return &Error{http.StatusForbidden, 217, "A page of another site may not write here: this site's CORS headers do not allow its origin"}
+	return &Error{http.StatusForbidden, 217, "A page of another site may not write here: this site's CORS headers do not allow its origin, by name if it brings a password, a cookie or a certificate"}
 }
 
 func notTheHolder() *Error { return &Error{http.StatusPreconditionFailed, 101, "Compare failed"} }

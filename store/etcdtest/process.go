@@ -36,6 +36,11 @@ func WithFlags(flags ...string) Option {
 	return func(p *Process) { p.flags = append(p.flags, flags...) } // the last one counts
 }
 
+// WithData has the data be in a folder, and not on the disk that other tests wait for.
+func WithData(dir string) Option {
+	return func(p *Process) { p.data = filepath.Join(dir, "data") }
+}
+
 // WithTLS has clients connect with TLS, and show a certificate of the same
 // authority.
 func WithTLS(c Certificates) Option {
