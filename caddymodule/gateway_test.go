@@ -120,6 +120,18 @@ func (g *gateway) load(option, site string) {
 	}
 }
 
+// changed waits until the configuration that adds the header X-Changed is in force: the
+// server of before may have accepted a connection when it was stopped.
+func (g *gateway) changed() {
+	g.t.Helper()
+	within(g.t, 5*time.Second, func() error {
+		if r := g.do(http.MethodGet, "/mod/v2/lock/k"); r.header.Get("X-Changed") == "" {
+			return fmt.Errorf("the new configuration is not in force: %v", r)
+		}
+		return nil
+	})
+}
+
 func adapt(caddyfile string) ([]byte, error) {
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	return config, err

@@ -190,7 +190,7 @@ func TestBug6_ValuesInBodiesUnknownKeysAndSlashes(t *testing.T) {
 }
 
 func TestBug7_OtherWritesDoNotBreakAWaitAndWaitingCostsNoCPU(t *testing.T) {
-	onEachAlone(t, func(t *testing.T, e *etcd) {
+	onEach(t, func(t *testing.T, e *etcd) {
 		g := e.apart(t)
 		holder := g.lock("k")
 		waits := g.post(bg, "k?ttl=60")

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // most of the time they wait for leases to expire
+	_ = flag.Set("test.parallel", "10") // most of the time they wait for leases to expire
 	dir, err := os.MkdirTemp("", "e2e")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

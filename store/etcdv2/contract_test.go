@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 func TestContract(t *testing.T) {
 	for _, version := range []etcdtest.Version{etcdtest.V35, etcdtest.V34} {
 		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
 			// An etcd for each test that runs: etcd remembers the last 1,000 events of
 			// all tests together.
 			var servers pool
