@@ -84,6 +84,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.URL.Path == "/health":
 		return
+	case r.URL.Path == "/cuts":
+		_ = r.Context().Value(connKey{}).(net.Conn).Close()
+		panic(http.ErrAbortHandler)
 	case r.URL.Path == "/version":
 		_, _ = io.WriteString(w, `{"etcdserver":"3.7.3"}`)
 		return

@@ -142,3 +142,29 @@ func TestMembers_once(t *testing.T) {
 		}
 	}
 }
+
+// Whose stream has sent nothing yet is told, too, when the member goes.
+func TestMembers_silentClient(t *testing.T) {
+	g, _ := behind(t, 1)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	body, silent := io.Pipe()
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+g.address+"/cuts", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/grpc")
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("the answer is %s, want 502", resp.Status)
+	}
+}

@@ -131,7 +131,13 @@ func TestReadme_scripts(t *testing.T) {
 			wants("it is lost", code, 143)
 			long(0)
 
-			running, code := run("k", "sleep", "60")
+			// It is held before the script knows of it, and then it would stay held.
+			begun := filepath.Join(t.TempDir(), "begun")
+			running, code := run("k", "sh", "-c", "echo >"+begun+"; exec sleep 60")
+			eventually(t, 10*time.Second, func() error {
+				_, err := os.Stat(begun)
+				return err
+			})
 			long(1)
 			_ = running.Process.Signal(syscall.SIGTERM)
 			wants("stopped while it runs", code, 143)
