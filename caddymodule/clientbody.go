@@ -60,6 +60,9 @@ func (b *clientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
+// reopen has a body that has not been read be sent once more.
+func (b *clientBody) reopen() { b.closed.Store(false) }
+
 // ownBody is a request's body before reverse_proxy wraps it. That one's Close does
 // nothing as long as nothing has come, and is no match for a Read at the same time.
 type ownBody struct {

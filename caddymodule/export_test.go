@@ -1,6 +1,10 @@
 package caddymodule
 
-import "context"
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
 
 // For the tests in package caddymodule_test, which need package embedded.
 
@@ -61,10 +65,19 @@ func AwaitClosing() { awaitClosing() }
 func (t *Transport) Lines() int {
 	t.lines.mu.Lock()
 	defer t.lines.mu.Unlock()
-	return len(t.lines.between)
+	n := len(t.lines.making)
+	for _, made := range t.lines.made {
+		n += len(made)
+	}
+	return n
 }
 
 // CameOn is the context of a request that came on a client's connection.
 func CameOn(ctx context.Context, conn any) context.Context {
 	return context.WithValue(ctx, clientConnKey{}, conn)
+}
+
+// ChooseProxy has the proxy for gRPC be chosen by that, instead of the environment.
+func (t *Transport) ChooseProxy(choose func(*http.Request) (*url.URL, error)) {
+	t.grpc.Transport.Proxy = proxyFor(choose)
 }

@@ -24,16 +24,21 @@ type fake struct {
 	ill     atomic.Bool // its health
 	breaks  atomic.Bool // it breaks a connection on which it has read a request
 
-	answer http.HandlerFunc // to a request whose body is "large"
+	streams int
+	answer  http.HandlerFunc // to a request whose body is "large"
 
 	mu      sync.Mutex
 	arrived []string // the bodies
 	from    []string // the other ends of the connections that they came on
 }
 
-func newFake(t *testing.T) *fake {
+func newFake(t *testing.T) *fake { return newFakeWith(t, 0) }
+
+// newFakeWith is one that takes so many requests at a time on a connection, or, with
+// 0, as many as Go's server does.
+func newFakeWith(t *testing.T, streams int) *fake {
 	t.Helper()
-	f := &fake{t: t, address: etcdtest.FreeAddress(t)}
+	f := &fake{t: t, address: etcdtest.FreeAddress(t), streams: streams}
 	f.start()
 	t.Cleanup(f.stop)
 	return f
@@ -55,6 +60,7 @@ func (f *fake) start() {
 			return context.WithValue(ctx, connKey{}, conn)
 		},
 	}
+	f.server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: f.streams}
 	f.server.Protocols.SetHTTP1(true)
 	f.server.Protocols.SetUnencryptedHTTP2(true)
 	server, ended := f.server, make(chan struct{})

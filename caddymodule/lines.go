@@ -7,8 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -22,8 +26,13 @@ import (
 type lines struct {
 	transport *http.Transport // makes them, and its options are theirs
 
-	mu      sync.Mutex
-	between map[ends]*line // the ones that get the next request
+	mu     sync.Mutex
+	made   map[ends][]*http.ClientConn
+	making map[ends]*attempt
+}
+
+func newLines(transport *http.Transport) *lines {
+	return &lines{transport: transport, made: make(map[ends][]*http.ClientConn), making: make(map[ends]*attempt)}
 }
 
 // ends are what a line is between.
@@ -32,12 +41,15 @@ type ends struct {
 	member string // the address
 }
 
-// line is a connection, or is going to be one.
-type line struct {
-	made chan struct{} // closed when one of these is there
+// attempt is one to make a line.
+type attempt struct {
+	done chan struct{} // closed when one of these is there
 	conn *http.ClientConn
 	err  error
 }
+
+// connectWithin is how long making a line may take, whatever is on the way.
+const connectWithin = 5 * time.Second
 
 // tries is on how many lines a request is tried before it may go to another member.
 // Etcd may end one just when it is to be used.
@@ -51,35 +63,53 @@ func (l *lines) RoundTrip(req *http.Request) (*http.Response, error) {
 		WroteHeaders: func() { sent.Store(true) },
 	}))
 	req.Trailer = nil // gRPC clients have none
-	err := errors.New("no connection lasts")
-	for ends, tried := endsOf(req), 0; tried < tries; {
-		on := l.line(ends, req)
+	var err error
+	for range tries {
+		var conn *http.ClientConn
+		if conn, err = l.reserve(req); err != nil {
+			return nil, err
+		}
+		var resp *http.Response
+		if resp, err = conn.RoundTrip(req); err == nil || sent.Load() || req.Context().Err() != nil {
+			return resp, err
+		}
+		if conn.Err() == nil && conn.Available() > 0 {
+			return nil, refusedError{err}
+		}
+		if body, ok := req.Body.(*clientBody); ok {
+			body.reopen()
+		}
+	}
+	return nil, reverseproxy.NewDialError(err)
+}
+
+// reserve keeps a place for a request on a line, a new one if there is no room.
+func (l *lines) reserve(req *http.Request) (*http.ClientConn, error) {
+	ends := endsOf(req)
+	for tried := 0; tried < tries; {
+		for _, conn := range l.between(ends) {
+			if conn.Reserve() == nil {
+				return conn, nil
+			}
+		}
+		next := l.next(ends, req)
 		select {
-		case <-on.made:
+		case <-next.done:
 		case <-req.Context().Done():
 			return nil, req.Context().Err()
 		}
-		if on.err != nil {
-			return nil, reverseproxy.NewDialError(on.err)
+		switch {
+		case errors.As(next.err, new(proxyError)):
+			return nil, next.err
+		case next.err != nil:
+			return nil, reverseproxy.NewDialError(next.err)
+		case next.conn.Reserve() == nil:
+			return next.conn, nil
+		case next.conn.InFlight() == 0: // it is not that others were faster
+			tried++
 		}
-		if on.conn.Reserve() != nil { // it has ended, or is full
-			if on.conn.InFlight() == 0 {
-				tried++
-			}
-			l.forget(ends, on)
-			continue
-		}
-		var resp *http.Response
-		if resp, err = on.conn.RoundTrip(req); err == nil || sent.Load() || req.Context().Err() != nil {
-			return resp, err
-		}
-		if on.conn.Err() == nil && on.conn.Available() > 0 {
-			return nil, refusedError{err}
-		}
-		tried++
-		l.forget(ends, on)
 	}
-	return nil, reverseproxy.NewDialError(err)
+	return nil, reverseproxy.NewDialError(errors.New("no connection lasts"))
 }
 
 // endsOf is where a request comes from and goes to.
@@ -94,56 +124,66 @@ func endsOf(req *http.Request) ends {
 	return e
 }
 
-// line is the one that is there, or a new one.
-func (l *lines) line(ends ends, req *http.Request) *line {
+// between is the lines that are there.
+func (l *lines) between(ends ends) []*http.ClientConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	on := l.between[ends]
-	if on == nil {
-		on = &line{made: make(chan struct{})}
-		l.between[ends] = on
-		go l.make(detached(req.Context()), ends, on, req.URL.Scheme, addressOf(req))
+	return slices.Clone(l.made[ends])
+}
+
+// next is the line that is being made, or begins to be.
+func (l *lines) next(ends ends, req *http.Request) *attempt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.making[ends]
+	if next == nil {
+		next = &attempt{done: make(chan struct{})}
+		l.making[ends] = next
+		go l.make(detached(req.Context()), next, ends, req.URL.Scheme, addressOf(req))
 	}
-	return on
+	return next
 }
 
 // make connects a line.
-func (l *lines) make(ctx context.Context, ends ends, on *line, scheme, address string) {
-	on.conn, on.err = l.transport.NewClientConn(ctx, scheme, address)
-	if on.err != nil {
-		l.forget(ends, on)
-	} else {
-		on.conn.SetStateHook(func(conn *http.ClientConn) {
+func (l *lines) make(ctx context.Context, next *attempt, ends ends, scheme, address string) {
+	defer close(next.done)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, addressKey{}, address), connectWithin)
+	defer cancel()
+	next.conn, next.err = l.transport.NewClientConn(ctx, scheme, address)
+	if next.err == nil {
+		settle(next.conn)
+	}
+	l.mu.Lock()
+	delete(l.making, ends)
+	if next.err == nil {
+		l.made[ends] = append(l.made[ends], next.conn)
+	}
+	l.mu.Unlock()
+	if next.err == nil {
+		next.conn.SetStateHook(func(conn *http.ClientConn) {
 			if conn.Err() != nil {
-				l.forget(ends, on)
+				l.forget(ends, conn)
 			}
 		})
 	}
-	close(on.made)
 }
 
-// forget has the next request be sent on another line. What is under way on this one
-// goes on.
-func (l *lines) forget(ends ends, on *line) {
+// forget forgets a line that has ended.
+func (l *lines) forget(ends ends, conn *http.ClientConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.between[ends] == on {
-		delete(l.between, ends)
+	l.made[ends] = slices.DeleteFunc(l.made[ends], func(c *http.ClientConn) bool { return c == conn })
+	if len(l.made[ends]) == 0 {
+		delete(l.made, ends)
 	}
 }
 
-// closeIdle closes the ones on which nothing is under way.
-func (l *lines) closeIdle() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, on := range l.between {
-		select {
-		case <-on.made:
-			if on.err == nil && on.conn.InFlight() == 0 {
-				go on.conn.Close() // which forgets it
-			}
-		default:
-		}
+// settle waits until the other end has said how many requests it takes at a time.
+// Until then, 100 are assumed, and with more than are taken, all would wait for ever.
+func settle(conn *http.ClientConn) {
+	const assumed = 100
+	for begin := time.Now(); conn.Available() == assumed && conn.Err() == nil && time.Since(begin) < 250*time.Millisecond; {
+		time.Sleep(time.Millisecond) // between two looks: there is no hook for less
 	}
 }
 
@@ -154,10 +194,30 @@ func addressOf(req *http.Request) string {
 	switch {
 	case !ok:
 		return req.URL.Host
-	case to.Port == "": // a Unix socket
+	case strings.HasPrefix(to.Network, "unix"):
 		return "localhost:80"
 	}
 	return net.JoinHostPort(to.Host, to.Port)
+}
+
+type addressKey struct{}
+
+// proxyError is that a proxy is named, and not well.
+type proxyError struct{ error }
+
+// proxyFor is how a line's proxy is chosen: as that of a request to its address.
+// NewClientConn asks without the port.
+func proxyFor(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		if address, ok := req.Context().Value(addressKey{}).(string); ok {
+			req.URL.Host = address
+		}
+		proxy, err := choose(req)
+		if err != nil {
+			err = proxyError{err}
+		}
+		return proxy, err
+	}
 }
 
 // detached is a context that outlives a request's, and shares nothing with that which

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,34 +211,120 @@ func TestLines_idle(t *testing.T) {
 	})
 }
 
-// More requests than etcd lets on one connection go on more than one.
+// More requests at a time than a member takes on one connection go on more than one, and
+// all arrive.
 func TestLines_full(t *testing.T) {
-	member := newFake(t)
-	member.answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	const many = 600
+	for _, streams := range []int{10, 100, 250} {
+		member := newFakeWith(t, streams)
+		member.answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		transport := newTransport(t, new(caddymodule.Transport))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for range many {
+			req := grpcRequest(t, member.address, strings.NewReader("large"))
+			running.Go(func() {
+				resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(ctx, 1)))
+				if err == nil {
+					_ = resp.Body.Close()
+					t.Error("there is an answer")
+				} else if ctx.Err() == nil {
+					t.Error(err)
+				}
+			})
+		}
+		within(t, 20*time.Second, func() error {
+			if n := len(member.bodies()); n != many {
+				return fmt.Errorf("where %d fit on a connection, %d of %d requests have arrived", streams, n, many)
+			}
+			return nil
+		})
+		cancel()
+		running.Wait()
+	}
+}
+
+// A line that was full gets requests again when it is not.
+func TestLines_fullForAWhile(t *testing.T) {
+	const streams, many, rounds = 10, 30, 20
+	member := newFakeWith(t, streams)
 	transport := newTransport(t, new(caddymodule.Transport))
-	const many = 600 // Go's server lets 250
-	ctx, cancel := context.WithCancel(t.Context())
+	for range rounds {
+		var running sync.WaitGroup
+		for range many {
+			running.Go(func() { put(t, transport, member, 1) })
+		}
+		running.Wait()
+	}
+	from := member.senders()
+	slices.Sort(from)
+	// Each round takes three at least. With a new one for each that is full, it would
+	// be that many in each round.
+	if n := len(slices.Compact(from)); n > 3*many/streams {
+		t.Errorf("%d connections were made", n)
+	}
+}
+
+// A reload does no harm to what is sent meanwhile.
+func TestLines_cleanup(t *testing.T) {
+	member := newFake(t)
+	transport := newTransport(t, new(caddymodule.Transport))
 	var running sync.WaitGroup
-	for range many {
-		req := grpcRequest(t, member.address, strings.NewReader("large"))
+	var done atomic.Bool
+	for client := range 10 {
 		running.Go(func() {
-			resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(ctx, 1)))
-			if err == nil {
-				_ = resp.Body.Close()
-				t.Error("there is an answer")
-			} else if ctx.Err() == nil {
-				t.Error(err)
+			for !done.Load() && !t.Failed() {
+				put(t, transport, member, client)
 			}
 		})
 	}
-	within(t, 20*time.Second, func() error {
-		if n := len(member.bodies()); n != many {
-			return fmt.Errorf("%d of %d requests have arrived", n, many)
+	for range 100 {
+		if err := transport.Cleanup(); err != nil {
+			t.Error(err)
 		}
-		return nil
-	})
-	cancel()
+		time.Sleep(time.Millisecond) // so that something is sent
+	}
+	done.Store(true)
 	running.Wait()
+}
+
+// A proxy is chosen by the member's whole address. If it can't be, that is nobody's
+// fault who is asked, and one that says nothing is waited for as long as a member.
+func TestLines_proxy(t *testing.T) {
+	member := newFake(t)
+	transport := newTransport(t, new(caddymodule.Transport))
+	var asked string
+	transport.ChooseProxy(func(req *http.Request) (*url.URL, error) {
+		asked = req.URL.Host
+		return nil, nil
+	})
+	put(t, transport, member, 1)
+	if asked != member.address {
+		t.Errorf("asked for a proxy to %q, want %q", asked, member.address)
+	}
+
+	transport.ChooseProxy(func(*http.Request) (*url.URL, error) { return nil, errors.New("no such proxy") })
+	send := func(client int) error {
+		req := grpcRequest(t, member.address, strings.NewReader("v"))
+		resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(req.Context(), client)))
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
+	}
+	if err := send(2); err == nil || errors.As(err, new(reverseproxy.DialError)) {
+		t.Errorf("got %v, want an error that is not for others", err)
+	}
+
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	transport.ChooseProxy(http.ProxyURL(&url.URL{Scheme: "socks5", Host: silent.Addr().String()}))
+	if err := send(3); !errors.As(err, new(reverseproxy.DialError)) {
+		t.Errorf("got %v, want an error that lets it be sent elsewhere", err)
+	}
 }
 
 // A member that takes connections and says nothing on them has got no request, so

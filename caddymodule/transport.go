@@ -45,7 +45,7 @@ type Transport struct {
 const (
 	askAfter     = 10 * time.Second
 	answerWithin = 5 * time.Second
-	idleGRPC     = 10 * time.Second // then a client without a request has none on etcd either
+	idleGRPC     = 11 * time.Second // no round number: a line is best not used just when it ends
 )
 
 // unread is how much of an answer that its client does not read is taken from etcd,
@@ -83,7 +83,12 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		SendPingTimeout: askAfter, PingTimeout: answerWithin,
 		MaxReceiveBufferPerStream: unread, MaxReceiveBufferPerConnection: unreadInAll,
 	}
-	t.lines = &lines{transport: t.grpc.Transport, between: make(map[ends]*line)}
+	if t.TLS != nil { // with nothing else there would be no line
+		t.grpc.Transport.Protocols = new(http.Protocols)
+		t.grpc.Transport.Protocols.SetHTTP2(true)
+	}
+	t.grpc.Transport.Proxy = proxyFor(t.grpc.Transport.Proxy)
+	t.lines = newLines(t.grpc.Transport)
 	return nil
 }
 
@@ -180,11 +185,10 @@ func (t *Transport) RequestHeaderOps() *headers.HeaderOps { return t.http.Reques
 
 // Cleanup closes connections on which nothing is under way.
 func (t *Transport) Cleanup() error {
-	if t.lines == nil {
+	if t.http == nil {
 		return nil
 	}
-	t.lines.closeIdle()
-	return t.http.Cleanup()
+	return t.http.Cleanup() // lines go by themselves
 }
 
 // UnmarshalCaddyfile parses the option of a reverse_proxy. Syntax:

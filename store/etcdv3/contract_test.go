@@ -27,7 +27,7 @@ import (
 // side.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "24")
+	_ = flag.Set("test.parallel", "12")
 	os.Exit(m.Run())
 }
 
