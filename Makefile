@@ -15,11 +15,11 @@ build: ## build ./caddy with this checkout's modules
 run: build ## build, then run Caddyfile.example on 127.0.0.1:4001
 	./caddy run --config Caddyfile.example
 
-# Those of the whole gateway also say how long things take, so they run after the
-# others. (To vet is a linter's.)
+# Most of their time is waiting. Those of the whole gateway also say how long things
+# take, so they run after the others. (To vet is a linter's.)
 test: test-tools ## set up what the tests need, then run all of them under the race detector
 	@ok=0; for packages in "$$(go list ./... | grep -v '/e2e$$')" ./caddymodule/e2e; do \
-		go test -race -vet=off -timeout $(TIMEOUT) $$packages || ok=1; \
+		go test -race -vet=off -p 3 -timeout $(TIMEOUT) $$packages || ok=1; \
 	done; exit $$ok
 
 # The tests ask the gateway with curl and run the README's SQL with sqlite3, and the

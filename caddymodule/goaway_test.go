@@ -16,6 +16,7 @@ import (
 // A member that ends in good order says which requests on a connection it has not read
 // (GOAWAY). None of the others is sent again.
 func TestMembers_goAway(t *testing.T) {
+	t.Parallel()
 	transport := newTransport(t, new(caddymodule.Transport))
 	for range 5 {
 		f := newFake(t)

@@ -139,6 +139,7 @@ func TestLines_trailers(t *testing.T) {
 // taken from etcd: with Go's 4, a few such answers use up what the line may hold, and
 // nothing goes on on it.
 func TestLines_unread(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Int64
 	chunk := make([]byte, 32<<10)
 	member := newFake(t)
@@ -182,6 +183,7 @@ func TestLines_unread(t *testing.T) {
 // Clients that have no address of their own, those of a Unix socket, have lines of
 // their own too.
 func TestLines_withoutAddress(t *testing.T) {
+	t.Parallel()
 	member := newFake(t)
 	transport := newTransport(t, new(caddymodule.Transport))
 	for i := range 4 {
@@ -194,6 +196,7 @@ func TestLines_withoutAddress(t *testing.T) {
 
 // A line goes some time after its client's last request, and nothing is kept of it.
 func TestLines_idle(t *testing.T) {
+	t.Parallel()
 	member := newFake(t)
 	transport := newTransport(t, new(caddymodule.Transport))
 	const many = 20
@@ -214,6 +217,7 @@ func TestLines_idle(t *testing.T) {
 // More requests at a time than a member takes on one connection go on more than one, and
 // all arrive.
 func TestLines_full(t *testing.T) {
+	t.Parallel()
 	const many = 600
 	for _, streams := range []int{10, 100, 250} {
 		member := newFakeWith(t, streams)
@@ -246,6 +250,7 @@ func TestLines_full(t *testing.T) {
 
 // A line that was full gets requests again when it is not.
 func TestLines_fullForAWhile(t *testing.T) {
+	t.Parallel()
 	const streams, many, rounds = 10, 30, 20
 	member := newFakeWith(t, streams)
 	transport := newTransport(t, new(caddymodule.Transport))
@@ -267,6 +272,7 @@ func TestLines_fullForAWhile(t *testing.T) {
 
 // A reload does no harm to what is sent meanwhile.
 func TestLines_cleanup(t *testing.T) {
+	t.Parallel()
 	member := newFake(t)
 	transport := newTransport(t, new(caddymodule.Transport))
 	var running sync.WaitGroup
@@ -291,6 +297,7 @@ func TestLines_cleanup(t *testing.T) {
 // A proxy is chosen by the member's whole address. If it can't be, that is nobody's
 // fault who is asked, and one that says nothing is waited for as long as a member.
 func TestLines_proxy(t *testing.T) {
+	t.Parallel()
 	member := newFake(t)
 	transport := newTransport(t, new(caddymodule.Transport))
 	var asked string
@@ -330,6 +337,7 @@ func TestLines_proxy(t *testing.T) {
 // A member that takes connections and says nothing on them has got no request, so
 // that may be sent to another one, soon.
 func TestTransport_hangsBeforeTLS(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

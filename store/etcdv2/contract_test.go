@@ -25,7 +25,7 @@ import (
 // side.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "12")
+	_ = flag.Set("test.parallel", "20")
 	os.Exit(m.Run())
 }
 
