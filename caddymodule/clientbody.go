@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 )
 
@@ -61,7 +62,20 @@ func (b *clientBody) Close() error {
 }
 
 // reopen has a body that has not been read be sent once more.
-func (b *clientBody) reopen() { b.closed.Store(false) }
+func (b *clientBody) reopen() {
+	if b != nil {
+		b.closed.Store(false)
+	}
+}
+
+// outgoing is a copy of a request that has that body, and tells how it gets on.
+func outgoing(req *http.Request, body *clientBody, trace *httptrace.ClientTrace) *http.Request {
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
+	if body != nil {
+		req.Body = body
+	}
+	return req
+}
 
 // ownBody is a request's body before reverse_proxy wraps it. That one's Close does
 // nothing as long as nothing has come, and is no match for a Read at the same time.
@@ -72,13 +86,13 @@ type ownBody struct {
 
 type ownBodyKey struct{}
 
-// withOwnBody has a request's context know its body.
-func withOwnBody(r *http.Request) *http.Request {
+// withOwnBody is a request with another context, which knows the request's body.
+func withOwnBody(ctx context.Context, r *http.Request) *http.Request {
 	if r.Body == nil || r.Body == http.NoBody {
-		return r
+		return r.WithContext(ctx)
 	}
 	own := &ownBody{ReadCloser: r.Body}
-	r = r.WithContext(context.WithValue(r.Context(), ownBodyKey{}, own))
+	r = r.WithContext(context.WithValue(ctx, ownBodyKey{}, own))
 	r.Body = own
 	return r
 }

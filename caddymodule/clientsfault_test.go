@@ -37,26 +37,10 @@ func TestClientsFault_brokenOff(t *testing.T) {
 
 // Nor do those that send more than `request_body` lets them: they are told so.
 func TestClientsFault_tooLarge(t *testing.T) {
-	g, fakes := behind(t, 2)
-	var endpoints []string
-	for _, f := range fakes {
-		endpoints = append(endpoints, f.address)
-	}
-	g.load(etcdAt(strings.Join(endpoints, " ")), "request_body {\n max_size 10\n}\netcd")
+	g, fakes := behind(t, 2, "request_body {\n max_size 10\n}")
 	for _, body := range []io.Reader{strings.NewReader("more than that"), io.MultiReader(strings.NewReader("more than that"))} {
 		for range 5 {
-			req, err := http.NewRequest(http.MethodPut, "http://"+g.address+"/v2/keys/k", body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := g.client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = resp.Body.Close()
-			if resp.StatusCode != http.StatusRequestEntityTooLarge {
-				t.Errorf("the answer is %s, want 413", resp.Status)
-			}
+			g.want(g.send(http.MethodPut, "/v2/keys/k", body), http.StatusRequestEntityTooLarge, "")
 			if err := g.servedBy(fakes[0]); err != nil {
 				t.Fatal(err)
 			}
@@ -84,11 +68,7 @@ func TestClientsFault_tooShort(t *testing.T) {
 			req.Method, req.ProtoMajor = c.method, c.major
 			req.ContentLength = 10
 			req.Body = short{strings.NewReader("value")}
-			resp, err := transport.RoundTrip(req)
-			if err == nil {
-				_ = resp.Body.Close()
-			}
-			if !errors.Is(err, context.Canceled) {
+			if err := sent(transport, req); !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want that it is cancelled", err)
 			}
 		})
@@ -146,18 +126,7 @@ func TestClientsFault_getWithBody(t *testing.T) {
 		f.breaks.Store(true)
 	}
 	for range 3 {
-		req, err := http.NewRequest(http.MethodGet, "http://"+g.address+"/who", io.MultiReader(strings.NewReader("body")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := g.client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusBadGateway {
-			t.Errorf("the answer is %s, want 502", resp.Status)
-		}
+		g.want(g.send(http.MethodGet, "/who", io.MultiReader(strings.NewReader("body"))), http.StatusBadGateway, "")
 	}
 	if n, others := len(fakes[0].bodies()), len(fakes[1].bodies()); n != 3 || others != 0 {
 		t.Errorf("%d and %d have arrived, want 3 and none", n, others)

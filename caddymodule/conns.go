@@ -44,6 +44,7 @@ func (a *App) watchConns(ctx caddy.Context) {
 	a.conns[server] = c
 	server.RegisterConnState(c.note)
 	allowStreams(server)
+	tellConns(server)
 }
 
 // note is called by the server when a connection's state changes.

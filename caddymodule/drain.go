@@ -49,7 +49,7 @@ func (d *Drain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		cancel(caddyhttp.Error(http.StatusServiceUnavailable, errEnded))
 	})
 	defer unhook()
-	return next.ServeHTTP(w, withOwnBody(r.WithContext(ctx)))
+	return next.ServeHTTP(w, withOwnBody(ctx, r))
 }
 
 // Interface guards

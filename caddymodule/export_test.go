@@ -63,10 +63,10 @@ func AwaitClosing() { awaitClosing() }
 
 // Lines is how many connections for gRPC a transport has.
 func (t *Transport) Lines() int {
-	t.lines.mu.Lock()
-	defer t.lines.mu.Unlock()
-	n := len(t.lines.making)
-	for _, made := range t.lines.made {
+	t.grpc.mu.Lock()
+	defer t.grpc.mu.Unlock()
+	n := len(t.grpc.making)
+	for _, made := range t.grpc.made {
 		n += len(made)
 	}
 	return n
@@ -79,5 +79,5 @@ func CameOn(ctx context.Context, conn any) context.Context {
 
 // ChooseProxy has the proxy for gRPC be chosen by that, instead of the environment.
 func (t *Transport) ChooseProxy(choose func(*http.Request) (*url.URL, error)) {
-	t.grpc.Transport.Proxy = proxyFor(choose)
+	t.grpc.transport.Proxy = proxyFor(choose)
 }

@@ -91,8 +91,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/health":
 		return
 	case r.URL.Path == "/cuts":
-		_ = r.Context().Value(connKey{}).(net.Conn).Close()
-		panic(http.ErrAbortHandler)
+		cut(r)
 	case r.URL.Path == "/version":
 		_, _ = io.WriteString(w, `{"etcdserver":"3.7.3"}`)
 		return
@@ -106,8 +105,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.from = append(f.from, r.RemoteAddr)
 	f.mu.Unlock()
 	if f.breaks.Load() {
-		_ = r.Context().Value(connKey{}).(net.Conn).Close()
-		panic(http.ErrAbortHandler)
+		cut(r)
 	}
 	if string(body) == "large" {
 		f.answer(w, r)
@@ -121,6 +119,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.WriteString(w, f.address)
+}
+
+// cut breaks the connection that a request came on, and ends its handler.
+func cut(r *http.Request) {
+	_ = r.Context().Value(connKey{}).(net.Conn).Close()
+	panic(http.ErrAbortHandler)
 }
 
 // bodies is what has arrived.
@@ -145,8 +149,8 @@ func (f *fake) forget() {
 }
 
 // behind returns a gateway with so many such members, the first of which is the one
-// that it sends this client to.
-func behind(t *testing.T, n int) (*gateway, []*fake) {
+// that it sends this client to, and with those directives before etcd.
+func behind(t *testing.T, n int, before ...string) (*gateway, []*fake) {
 	t.Helper()
 	g := newGateway(t)
 	fakes := make([]*fake, n)
@@ -155,7 +159,7 @@ func behind(t *testing.T, n int) (*gateway, []*fake) {
 		fakes[i] = newFake(t)
 		endpoints = append(endpoints, "http://"+fakes[i].address)
 	}
-	g.load(etcdAt(strings.Join(endpoints, " ")), "etcd")
+	g.load(etcdAt(strings.Join(endpoints, " ")), strings.Join(append(before, "etcd"), "\n"))
 	for i, f := range fakes {
 		if g.servedBy(f) == nil {
 			fakes[0], fakes[i] = fakes[i], fakes[0]

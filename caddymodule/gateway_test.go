@@ -153,8 +153,11 @@ type reply struct {
 	header http.Header
 }
 
-func (g *gateway) do(method, path string) reply {
-	req, err := http.NewRequest(method, "http://"+g.address+path, nil)
+func (g *gateway) do(method, path string) reply { return g.send(method, path, nil) }
+
+// send sends a request with a body.
+func (g *gateway) send(method, path string, body io.Reader) reply {
+	req, err := http.NewRequest(method, "http://"+g.address+path, body)
 	if err != nil {
 		return reply{err: err}
 	}
@@ -163,8 +166,8 @@ func (g *gateway) do(method, path string) reply {
 		return reply{err: err}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{err: err, status: resp.StatusCode, body: string(body), header: resp.Header}
+	text, err := io.ReadAll(resp.Body)
+	return reply{err: err, status: resp.StatusCode, body: string(text), header: resp.Header}
 }
 
 // want fails the test unless the answer is that; an empty body means any.

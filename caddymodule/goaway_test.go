@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -28,19 +27,9 @@ func TestMembers_goAway(t *testing.T) {
 			running.Go(func() {
 				for i := 0; ; i++ {
 					text := fmt.Sprintf("%d %d", c, i)
-					req, err := http.NewRequest(http.MethodPost, "http://"+f.address+"/etcdserverpb.KV/Put", io.MultiReader(strings.NewReader(text)))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					req.ProtoMajor = 2
-					req.Header.Set("Content-Type", "application/grpc")
-					resp, err := transport.RoundTrip(req)
-					if err != nil {
+					if sent(transport, grpcRequest(t, f.address, io.MultiReader(strings.NewReader(text)))) != nil {
 						return // it has ended
 					}
-					_, _ = io.Copy(io.Discard, resp.Body)
-					_ = resp.Body.Close()
 					mu.Lock()
 					answered[text] = true
 					if len(answered) == 100 {

@@ -55,13 +55,11 @@ const connectWithin = 5 * time.Second
 // Etcd may end one just when it is to be used.
 const tries = 3
 
-// RoundTrip sends a request. An error that comes before anything has been sent is a
+// send sends a request. An error that comes before anything has been sent is a
 // DialError, or says that the request is refused.
-func (l *lines) RoundTrip(req *http.Request) (*http.Response, error) {
+func (l *lines) send(req *http.Request, body *clientBody) (*http.Response, error) {
 	var sent atomic.Bool
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		WroteHeaders: func() { sent.Store(true) },
-	}))
+	req = outgoing(req, body, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	req.Trailer = nil // gRPC clients have none
 	var err error
 	for range tries {
@@ -76,9 +74,7 @@ func (l *lines) RoundTrip(req *http.Request) (*http.Response, error) {
 		if conn.Err() == nil && conn.Available() > 0 {
 			return nil, refusedError{err}
 		}
-		if body, ok := req.Body.(*clientBody); ok {
-			body.reopen()
-		}
+		body.reopen()
 	}
 	return nil, reverseproxy.NewDialError(err)
 }
@@ -110,6 +106,16 @@ func (l *lines) reserve(req *http.Request) (*http.ClientConn, error) {
 		}
 	}
 	return nil, reverseproxy.NewDialError(errors.New("no connection lasts"))
+}
+
+// clientConnKey is where a request's context has the connection that it came on.
+type clientConnKey struct{}
+
+// tellConns has a server's requests know their connection.
+func tellConns(server *caddyhttp.Server) {
+	server.RegisterConnContext(func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, clientConnKey{}, conn)
+	})
 }
 
 // endsOf is where a request comes from and goes to.
@@ -146,19 +152,13 @@ func (l *lines) next(ends ends, req *http.Request) *attempt {
 
 // make connects a line.
 func (l *lines) make(ctx context.Context, next *attempt, ends ends, scheme, address string) {
-	defer close(next.done)
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, addressKey{}, address), connectWithin)
 	defer cancel()
 	next.conn, next.err = l.transport.NewClientConn(ctx, scheme, address)
 	if next.err == nil {
 		settle(next.conn)
 	}
-	l.mu.Lock()
-	delete(l.making, ends)
-	if next.err == nil {
-		l.made[ends] = append(l.made[ends], next.conn)
-	}
-	l.mu.Unlock()
+	l.ready(next, ends)
 	if next.err == nil {
 		next.conn.SetStateHook(func(conn *http.ClientConn) {
 			if conn.Err() != nil {
@@ -166,6 +166,17 @@ func (l *lines) make(ctx context.Context, next *attempt, ends ends, scheme, addr
 			}
 		})
 	}
+}
+
+// ready has an attempt's end be known.
+func (l *lines) ready(next *attempt, ends ends) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.making, ends)
+	if next.err == nil {
+		l.made[ends] = append(l.made[ends], next.conn)
+	}
+	close(next.done)
 }
 
 // forget forgets a line that has ended.
@@ -205,7 +216,7 @@ type addressKey struct{}
 // proxyError is that a proxy is named, and not well.
 type proxyError struct{ error }
 
-// proxyFor is how a line's proxy is chosen: as that of a request to its address.
+// proxyFor is how a proxy is chosen, a line's as that of a request to its address:
 // NewClientConn asks without the port.
 func proxyFor(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(req *http.Request) (*url.URL, error) {
@@ -223,10 +234,8 @@ func proxyFor(choose func(*http.Request) (*url.URL, error)) func(*http.Request) 
 // detached is a context that outlives a request's, and shares nothing with that which
 // is written to: others wait for the same connection.
 func detached(ctx context.Context) context.Context {
-	vars, _ := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
-	vars = maps.Clone(vars)
-	if vars == nil {
-		vars = make(map[string]any)
-	}
+	vars := make(map[string]any)
+	of, _ := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	maps.Copy(vars, of)
 	return context.WithValue(context.WithoutCancel(ctx), caddyhttp.VarsCtxKey, vars)
 }

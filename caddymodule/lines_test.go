@@ -19,8 +19,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
@@ -41,10 +39,7 @@ func newTransport(t *testing.T, transport *caddymodule.Transport) *caddymodule.T
 // grpcRequest is one to write something, as reverse_proxy hands it on.
 func grpcRequest(t *testing.T, address string, body io.Reader) *http.Request {
 	t.Helper()
-	placeholders := caddy.NewReplacer()
-	placeholders.Set("http.reverse_proxy.upstream.host", "127.0.0.1")
-	ctx := context.WithValue(t.Context(), caddy.ReplacerCtxKey, placeholders)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/etcdserverpb.KV/Put", body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/etcdserverpb.KV/Put", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,18 +48,30 @@ func grpcRequest(t *testing.T, address string, body io.Reader) *http.Request {
 	return req
 }
 
-// put sends a request of the client with that number, who has no address, and reads
-// the answer.
-func put(t *testing.T, transport *caddymodule.Transport, member *fake, client int) {
+// sent sends a request, and reads the answer.
+func sent(transport http.RoundTripper, req *http.Request) error {
+	resp, err := transport.RoundTrip(req)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	return err
+}
+
+// put sends a request of the client with that number, who has no address.
+func put(t *testing.T, transport *caddymodule.Transport, member *fake, client int) error {
 	t.Helper()
 	req := grpcRequest(t, member.address, strings.NewReader("v"))
 	req.RemoteAddr = "@"
-	resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(req.Context(), client)))
-	if err != nil {
-		t.Fatal(err)
+	return sent(transport, req.WithContext(caddymodule.CameOn(req.Context(), client)))
+}
+
+// puts is put, which has to do it.
+func puts(t *testing.T, transport *caddymodule.Transport, member *fake, client int) {
+	t.Helper()
+	if err := put(t, transport, member, client); err != nil {
+		t.Error(err)
 	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
 }
 
 // The gRPC of one client connection has a connection to etcd that no other client's
@@ -91,29 +98,11 @@ func TestLines_trailers(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	g := newGateway(t)
 	g.load(etcdAt(etcd.Endpoint), "etcd")
-	conn, err := grpc.NewClient(g.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := g.grpc()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	watch, err := pb.NewWatchClient(conn).Watch(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	create := &pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: &pb.WatchCreateRequest{Key: []byte("k")}}}
-	if err := watch.Send(create); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := watch.Recv(); err != nil {
-		t.Fatal(err)
-	}
-
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: protocols}
-	defer transport.CloseIdleConnections()
+	watch := watching(ctx, t, conn, "k")
+	transport := h2c(t)
 	for range 3 {
 		req := grpcRequest(t, g.address, io.MultiReader(bytes.NewReader(make([]byte, 5)))) // a message without anything in it
 		req.Trailer = http.Header{"Surprise": {"yes"}}
@@ -140,7 +129,7 @@ func TestLines_trailers(t *testing.T) {
 // nothing goes on on it.
 func TestLines_unread(t *testing.T) {
 	t.Parallel()
-	var sent atomic.Int64
+	var written atomic.Int64
 	chunk := make([]byte, 32<<10)
 	member := newFake(t)
 	member.answer = func(w http.ResponseWriter, _ *http.Request) {
@@ -149,33 +138,28 @@ func TestLines_unread(t *testing.T) {
 				return
 			}
 			_ = http.NewResponseController(w).Flush()
-			sent.Add(int64(len(chunk)))
+			written.Add(int64(len(chunk)))
 		}
 	}
 	transport := newTransport(t, new(caddymodule.Transport))
-	ask := func(body string) *http.Response {
-		t.Helper()
-		resp, err := transport.RoundTrip(grpcRequest(t, member.address, strings.NewReader(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp
+	unread, err := transport.RoundTrip(grpcRequest(t, member.address, strings.NewReader("large")))
+	if err != nil {
+		t.Fatal(err)
 	}
-	unread := ask("large")
 	defer unread.Body.Close()
 	const most = 256 << 10
 	within(t, 10*time.Second, func() error {
-		if n := sent.Load(); n < most {
+		if n := written.Load(); n < most {
 			return errors.New("less has been sent than the client may leave unread")
 		}
 		return nil
 	})
 	for range 50 { // on the same connection, so whatever was on its way has come
-		resp := ask("small")
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
+		if err := sent(transport, grpcRequest(t, member.address, strings.NewReader("small"))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if n := sent.Load(); n > most+most/4 {
+	if n := written.Load(); n > most+most/4 {
 		t.Errorf("%d bytes of an unread answer were taken", n)
 	}
 }
@@ -187,7 +171,7 @@ func TestLines_withoutAddress(t *testing.T) {
 	member := newFake(t)
 	transport := newTransport(t, new(caddymodule.Transport))
 	for i := range 4 {
-		put(t, transport, member, i/2)
+		puts(t, transport, member, i/2)
 	}
 	if from := member.senders(); from[0] != from[1] || from[1] == from[2] || from[2] != from[3] {
 		t.Errorf("the requests came from %q, want two connections with two of them each", from)
@@ -201,7 +185,7 @@ func TestLines_idle(t *testing.T) {
 	transport := newTransport(t, new(caddymodule.Transport))
 	const many = 20
 	for i := range many {
-		put(t, transport, member, i)
+		puts(t, transport, member, i)
 	}
 	if n := transport.Lines(); n != many {
 		t.Errorf("there are %d lines, want %d", n, many)
@@ -228,12 +212,8 @@ func TestLines_full(t *testing.T) {
 		for range many {
 			req := grpcRequest(t, member.address, strings.NewReader("large"))
 			running.Go(func() {
-				resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(ctx, 1)))
-				if err == nil {
-					_ = resp.Body.Close()
-					t.Error("there is an answer")
-				} else if ctx.Err() == nil {
-					t.Error(err)
+				if err := sent(transport, req.WithContext(caddymodule.CameOn(ctx, 1))); err == nil || ctx.Err() == nil {
+					t.Errorf("got %v, want no answer until the client goes", err)
 				}
 			})
 		}
@@ -257,7 +237,7 @@ func TestLines_fullForAWhile(t *testing.T) {
 	for range rounds {
 		var running sync.WaitGroup
 		for range many {
-			running.Go(func() { put(t, transport, member, 1) })
+			running.Go(func() { puts(t, transport, member, 1) })
 		}
 		running.Wait()
 	}
@@ -280,7 +260,7 @@ func TestLines_cleanup(t *testing.T) {
 	for client := range 10 {
 		running.Go(func() {
 			for !done.Load() && !t.Failed() {
-				put(t, transport, member, client)
+				puts(t, transport, member, client)
 			}
 		})
 	}
@@ -305,21 +285,13 @@ func TestLines_proxy(t *testing.T) {
 		asked = req.URL.Host
 		return nil, nil
 	})
-	put(t, transport, member, 1)
+	puts(t, transport, member, 1)
 	if asked != member.address {
 		t.Errorf("asked for a proxy to %q, want %q", asked, member.address)
 	}
 
 	transport.ChooseProxy(func(*http.Request) (*url.URL, error) { return nil, errors.New("no such proxy") })
-	send := func(client int) error {
-		req := grpcRequest(t, member.address, strings.NewReader("v"))
-		resp, err := transport.RoundTrip(req.WithContext(caddymodule.CameOn(req.Context(), client)))
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		return err
-	}
-	if err := send(2); err == nil || errors.As(err, new(reverseproxy.DialError)) {
+	if err := put(t, transport, member, 2); err == nil || errors.As(err, new(reverseproxy.DialError)) {
 		t.Errorf("got %v, want an error that is not for others", err)
 	}
 
@@ -329,7 +301,7 @@ func TestLines_proxy(t *testing.T) {
 	}
 	defer silent.Close()
 	transport.ChooseProxy(http.ProxyURL(&url.URL{Scheme: "socks5", Host: silent.Addr().String()}))
-	if err := send(3); !errors.As(err, new(reverseproxy.DialError)) {
+	if err := put(t, transport, member, 3); !errors.As(err, new(reverseproxy.DialError)) {
 		t.Errorf("got %v, want an error that lets it be sent elsewhere", err)
 	}
 }
@@ -351,11 +323,7 @@ func TestTransport_hangsBeforeTLS(t *testing.T) {
 			req.ProtoMajor = 1
 		}
 		begin := time.Now()
-		resp, err := transport.RoundTrip(req)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		if dial := (reverseproxy.DialError{}); !errors.As(err, &dial) {
+		if err := sent(transport, req); !errors.As(err, new(reverseproxy.DialError)) {
 			t.Errorf("gRPC %v: %v, want an error that lets it be sent elsewhere", grpc, err)
 		}
 		// The gateway tries others for 4 s.

@@ -10,9 +10,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -59,23 +57,10 @@ type write struct {
 // writes are the ways, each with connections of its own that it keeps.
 func (g *gateway) writes() []write {
 	g.t.Helper()
-	conn, err := grpc.NewClient(g.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(func() { _ = conn.Close() })
+	conn := g.grpc()
 	put := func(body io.Reader) (bool, error) {
-		req, err := http.NewRequest(http.MethodPut, "http://"+g.address+"/v2/keys/k", body)
-		if err != nil {
-			return false, err
-		}
-		resp, err := g.client.Do(req)
-		if err != nil {
-			return false, err
-		}
-		defer resp.Body.Close()
-		_, err = io.Copy(io.Discard, resp.Body)
-		return resp.StatusCode == http.StatusOK, err
+		r := g.send(http.MethodPut, "/v2/keys/k", body)
+		return r.status == http.StatusOK, r.err
 	}
 	return []write{
 		{"HTTP/1.1", func(text string) (bool, error) { return put(strings.NewReader(text)) }},
@@ -146,10 +131,6 @@ func TestMembers_once(t *testing.T) {
 // Whose stream has sent nothing yet is told, too, when the member goes.
 func TestMembers_silentClient(t *testing.T) {
 	g, _ := behind(t, 1)
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: protocols}
-	defer transport.CloseIdleConnections()
 	body, silent := io.Pipe()
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -159,7 +140,7 @@ func TestMembers_silentClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/grpc")
-	resp, err := transport.RoundTrip(req)
+	resp, err := h2c(t).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,15 +14,11 @@ import (
 // waiting could not even give one back.
 const maxStreams = 10_000
 
-// clientConnKey is where a request's context has the connection that it came on.
-type clientConnKey struct{}
-
 // allowStreams raises the limit for a server's connections. Caddy has no option
-// for it, so it is done when the first one comes, before that is served. Requests know
-// their connection from then on.
+// for it, so it is done when the first one comes, before that is served.
 func allowStreams(server *caddyhttp.Server) {
 	var once sync.Once
-	server.RegisterConnContext(func(ctx context.Context, conn net.Conn) context.Context {
+	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
 		once.Do(func() {
 			s := ctx.Value(http.ServerContextKey).(*http.Server)
 			if s.HTTP2 == nil {
@@ -30,6 +26,6 @@ func allowStreams(server *caddyhttp.Server) {
 			}
 			s.HTTP2.MaxConcurrentStreams = maxStreams
 		})
-		return context.WithValue(ctx, clientConnKey{}, conn)
+		return ctx
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -19,25 +17,11 @@ func TestManyStreams(t *testing.T) {
 	const many = 400
 	g := newGateway(t)
 	g.load(etcdAt(etcdtest.Start(t).Endpoint), "etcd")
-	conn, err := grpc.NewClient(g.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := g.grpc()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i := range many {
-		watch, err := pb.NewWatchClient(conn).Watch(ctx)
-		if err != nil {
-			t.Fatalf("stream %d: %v", i, err)
-		}
-		create := &pb.WatchCreateRequest{Key: []byte(strconv.Itoa(i))}
-		if err := watch.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: create}}); err != nil {
-			t.Fatalf("stream %d: %v", i, err)
-		}
-		if _, err := watch.Recv(); err != nil {
-			t.Fatalf("stream %d: %v", i, err)
-		}
+		watching(ctx, t, conn, strconv.Itoa(i))
 	}
 }
 
@@ -50,12 +34,7 @@ func TestSilentStreams(t *testing.T) {
 	g.load(etcdAt(etcdtest.Start(t).Endpoint), "etcd")
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	conn, err := grpc.NewClient(g.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	alive, err := pb.NewLeaseClient(conn).LeaseKeepAlive(ctx)
+	alive, err := pb.NewLeaseClient(g.grpc()).LeaseKeepAlive(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,8 @@ type Transport struct {
 	// its like). Default: false.
 	Direct bool `json:"direct,omitempty"`
 
-	http, grpc *reverseproxy.HTTPTransport
-	lines      *lines // of grpc
+	http *reverseproxy.HTTPTransport
+	grpc *lines
 }
 
 // As often as grpc-go's clients may; etcd cuts off who asks more often than every
@@ -72,23 +72,24 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("tls: %w", err)
 		}
 	}
-	t.http, t.grpc = t.transport("1.1"), t.transport(http2...)
-	t.grpc.KeepAlive.IdleConnTimeout = caddy.Duration(idleGRPC)
-	for _, transport := range []*reverseproxy.HTTPTransport{t.http, t.grpc} {
+	grpc := t.transport(http2...)
+	grpc.KeepAlive.IdleConnTimeout = caddy.Duration(idleGRPC)
+	t.http = t.transport("1.1")
+	for _, transport := range []*reverseproxy.HTTPTransport{t.http, grpc} {
 		if err := transport.Provision(ctx); err != nil {
 			return err
 		}
+		transport.Transport.Proxy = proxyFor(transport.Transport.Proxy)
 	}
-	t.grpc.Transport.HTTP2 = &http.HTTP2Config{
+	grpc.Transport.HTTP2 = &http.HTTP2Config{
 		SendPingTimeout: askAfter, PingTimeout: answerWithin,
 		MaxReceiveBufferPerStream: unread, MaxReceiveBufferPerConnection: unreadInAll,
 	}
 	if t.TLS != nil { // with nothing else there would be no line
-		t.grpc.Transport.Protocols = new(http.Protocols)
-		t.grpc.Transport.Protocols.SetHTTP2(true)
+		grpc.Transport.Protocols = new(http.Protocols)
+		grpc.Transport.Protocols.SetHTTP2(true)
 	}
-	t.grpc.Transport.Proxy = proxyFor(t.grpc.Transport.Proxy)
-	t.lines = newLines(t.grpc.Transport)
+	t.grpc = newLines(grpc.Transport)
 	return nil
 }
 
@@ -113,19 +114,13 @@ func (t *Transport) transport(versions ...string) *reverseproxy.HTTPTransport {
 // RoundTrip sends a request. An error that comes before anything is sent is a
 // DialError: it may be sent elsewhere. What is the client's fault is not etcd's.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.WithContext(req.Context()) // a copy
 	body := bodyOf(req)
-	if body != nil {
-		req.Body = body
-	}
-	address := *req.URL
-	req.URL = &address
 	t.http.SetScheme(req)
 	send := t.overHTTP1
 	if req.ProtoMajor >= 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
-		send = t.lines.RoundTrip
+		send = t.grpc.send
 	}
-	resp, err := send(req)
+	resp, err := send(req, body)
 	switch {
 	case err == nil:
 		return resp, nil
@@ -144,23 +139,17 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 type refusedError struct{ error }
 
 // overHTTP1 sends a request over HTTP/1.1.
-func (t *Transport) overHTTP1(req *http.Request) (*http.Response, error) {
+func (t *Transport) overHTTP1(req *http.Request, body *clientBody) (*http.Response, error) {
 	var asked, connected atomic.Bool
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+	resp, err := t.http.RoundTrip(outgoing(req, body, &httptrace.ClientTrace{
 		GetConn: func(string) { asked.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}))
-	resp, err := t.http.RoundTrip(req)
 	switch {
-	case err == nil:
-		return resp, nil
-	case connected.Load():
-		return nil, err
+	case err == nil, connected.Load(), errors.As(err, new(proxyError)):
+		return resp, err
 	case asked.Load():
 		return nil, reverseproxy.NewDialError(err)
-	}
-	if _, without := t.http.Transport.Proxy(req); without != nil {
-		return nil, err // a proxy is named, and not well
 	}
 	return nil, refusedError{err}
 }
