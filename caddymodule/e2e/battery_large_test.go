@@ -52,15 +52,13 @@ func memory(t *testing.T) string {
 	t.Helper()
 	const room = 2 << 30
 	var is syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &is); err != nil || is.Bavail*uint64(is.Bsize) < room {
-		return t.TempDir()
+	if err := syscall.Statfs("/dev/shm", &is); err == nil && is.Bavail*uint64(is.Bsize) >= room {
+		if dir, err := os.MkdirTemp("/dev/shm", "battery"); err == nil { //nolint:usetesting // TempDir cannot choose where
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			return dir
+		}
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "battery") //nolint:usetesting // TempDir cannot choose where
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
+	return t.TempDir()
 }
 
 // snapshot saves one, and returns what is in it: etcdctl's sum of all keys. (Two

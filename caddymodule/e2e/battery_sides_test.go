@@ -75,13 +75,14 @@ func (p pair) etcd(t *testing.T, certificates *etcdtest.Certificates, flags ...s
 // gateway runs one at an address, before that etcd.
 func (p pair) gateway(t *testing.T, etcd *etcdtest.Process, certificates *etcdtest.Certificates, address string) {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), site: address, admin: etcdtest.FreeAddress(t), directive: "etcd"}
+	g := newGateway(t)
+	g.site = address
 	options := []string{onEtcd(etcd.Endpoint)}
 	if p.api != "" {
 		options = append(options, "api "+p.api)
 	}
 	if c := certificates; c != nil {
-		options = append(options, fmt.Sprintf("tls {\n\t\t\tca %s\n\t\t\tcert %s\n\t\t\tkey %s\n\t\t}", c.CA, c.Cert, c.Key))
+		options = append(options, tlsOption(c.CA, *c))
 		g.extra = fmt.Sprintf("\nhttps://%s {\n\ttls %s %s\n\tetcd\n}\n", address, c.Cert, c.Key)
 		g.site = etcdtest.FreeAddress(t) // where it is asked whether it is ready
 	}

@@ -58,7 +58,7 @@ func BenchmarkPassThrough(b *testing.B) {
 // bare runs the same caddy with a reverse_proxy alone, one site for each protocol.
 func bare(b *testing.B, etcd string) (http, grpc string) {
 	b.Helper()
-	g := &gateway{t: b, dir: b.TempDir(), site: etcdtest.FreeAddress(b), admin: etcdtest.FreeAddress(b)}
+	g := newGateway(b)
 	apart := etcdtest.FreeAddress(b)
 	config := fmt.Sprintf(`{
 	%s

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
 // copyExample writes Caddyfile.example to a file, with replacements in it.
@@ -38,8 +36,8 @@ func copyExample(t *testing.T, file string, replacements map[string]string) {
 // yet.
 func example(t *testing.T, dir string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: dir, site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
-	g.url = "http://" + g.site
+	g := newGateway(t)
+	g.dir = dir
 	copyExample(t, g.path("Caddyfile"), map[string]string{
 		":4001": g.site[strings.LastIndex(g.site, ":"):],
 		"\n{\n": "\n{\n\t" + g.options() + "\n",

@@ -37,12 +37,19 @@ type gateway struct {
 // onEtcd is the etcd option for an etcd at that endpoint.
 func onEtcd(endpoint string) string { return "endpoints " + endpoint }
 
+// newGateway is one that does not run yet.
+func newGateway(t testing.TB) *gateway {
+	t.Helper()
+	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t), directive: "etcd"}
+	g.url = "http://" + g.site
+	return g
+}
+
 // start runs caddy with that etcd option, and whatever else is to stand in the
 // site beside the etcd directive, and stops it when the test ends.
 func start(t testing.TB, etcd string, site ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t), directive: "etcd"}
-	g.url = "http://" + g.site
+	g := newGateway(t)
 	g.configure(etcd, site...)
 	g.run()
 	return g
@@ -75,6 +82,17 @@ http://%s {
 // options are the global options that a gateway has wherever its sites come from.
 // Without the second, a site whose name is an address listens on all of them.
 func (g *gateway) options() string { return "admin " + g.admin + "\n\tdefault_bind 127.0.0.1" }
+
+// adopt is a Caddyfile of somebody else's with these in its global options.
+func (g *gateway) adopt(config string) string {
+	return strings.Replace(config, "{\n", "{\n\t"+g.options()+"\n", 1)
+}
+
+// tlsOption is etcd's option for an etcd of that authority, which is shown that
+// certificate.
+func tlsOption(ca string, c etcdtest.Certificates) string {
+	return fmt.Sprintf("tls {\n\t\t\tca %s\n\t\t\tcert %s\n\t\t\tkey %s\n\t\t}", ca, c.Cert, c.Key)
+}
 
 func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
 

@@ -39,15 +39,13 @@ func guards(t *testing.T, endpoint string, replacements ...string) *gateway {
 		}
 	}))
 	t.Cleanup(check.Close)
-	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
-	g.url = "http://" + g.site
+	g := newGateway(t)
 	_, port, err := net.SplitHostPort(g.site)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := block(t, "forward_auth @leader")
+	config := g.adopt(block(t, "forward_auth @leader"))
 	pairs := append([]string{
-		"{\n\tetcd", "{\n\t" + g.options() + "\n\tetcd",
 		"http://10.0.0.1:2379 http://10.0.0.2:2379 http://10.0.0.3:2379", endpoint,
 		"http://10.0.0.9:4001", "http://127.0.0.1:" + port, "bind 10.0.0.9", "bind 127.0.0.1",
 		"127.0.0.1:9091", check.Listener.Addr().String(), "10.0.0.0/8", inside,

@@ -47,15 +47,14 @@ func TestHealthCheck(t *testing.T) {
 			t.Parallel()
 			e := v3on37.run(t)
 			elsewhere := e.gateway(t)
-			lb := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
-			lb.url = "http://" + lb.site
+			lb := newGateway(t)
 			app := etcdtest.FreeAddress(t)
 			backends := []string{answering(t), answering(t), answering(t)}
 			config := strings.NewReplacer("http://10.0.0.1:2379", e.endpoint, "10.0.0.9:4001", elsewhere.site, "app.example.com", app,
 				"127.0.0.1:4001", lb.site, "10.0.1.1:8080", backends[0], "10.0.1.2:8080", backends[1], "10.0.1.3:8080", backends[2],
 			).Replace(caddyfile)
 			if strings.HasPrefix(config, "{\n") {
-				config = strings.Replace(config, "{\n", "{\n\t"+lb.options()+"\n", 1)
+				config = lb.adopt(config)
 			} else {
 				config = "{\n\t" + lb.options() + "\n}\n" + config
 			}

@@ -169,11 +169,10 @@ func TestReadme_password(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
+			g := newGateway(t)
 			// Where run looks whether it is ready.
 			g.url = "http://" + c.user + ":hiccup@" + g.site + c.open
-			config := block(t, c.words...)
-			config = strings.Replace(config, "{\n", "{\n\t"+g.options()+"\n", 1)
+			config := g.adopt(block(t, c.words...))
 			config = strings.ReplaceAll(config, "127.0.0.1:4001", g.site)
 			config = regexp.MustCompile(`endpoints .*`).ReplaceAllString(config, "endpoints "+etcd)
 			if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {

@@ -42,8 +42,7 @@ type changing struct {
 
 func startChanging(t *testing.T, endpoint string, certificates *etcdtest.Certificates) *changing {
 	t.Helper()
-	c := &changing{gateway: &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t), directive: "etcd"}}
-	c.url = "http://" + c.site
+	c := &changing{gateway: newGateway(t)}
 	host := c.site
 	if certificates != nil {
 		host = etcdtest.FreeAddress(t)

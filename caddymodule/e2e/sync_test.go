@@ -26,8 +26,7 @@ import (
 // is, with that scheme.
 func advertising(t *testing.T, scheme string, start func(flags etcdtest.Option) []*etcdtest.Process, options ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t), directive: "etcd"}
-	g.url = "http://" + g.site
+	g := newGateway(t)
 	var endpoints []string
 	for _, m := range start(etcdtest.WithFlags("--advertise-client-urls", scheme+"://"+g.site)) {
 		endpoints = append(endpoints, m.Endpoint)
@@ -265,7 +264,7 @@ func TestSync_elsewhere(t *testing.T) {
 		t.Parallel()
 		c := etcdtest.NewCertificates(t)
 		g := advertising(t, "http", one(etcdtest.WithTLS(c)),
-			fmt.Sprintf("tls {\n\t\t\tca %s\n\t\t\tcert %s\n\t\t\tkey %s\n\t\t}", c.CA, c.Cert, c.Key))
+			tlsOption(c.CA, c))
 		v3, dialled := syncing(t, g.url)
 		synced(t, v3, 1, g.url)
 		if _, err := v3.Put(t.Context(), "k", "v"); err != nil {

@@ -30,8 +30,7 @@ func TestTLS_etcd(t *testing.T) {
 				t.Fatalf("etcd is at %s", p.Endpoint)
 			}
 			secure := func(c etcdtest.Certificates, key etcdtest.Certificates) string {
-				return onEtcd(p.Endpoint) + "\n\t\t" + b.options + "\n\t\ttls {\n\t\t\tca " + c.CA +
-					"\n\t\t\tcert " + key.Cert + "\n\t\t\tkey " + key.Key + "\n\t\t}"
+				return onEtcd(p.Endpoint) + "\n\t\t" + b.options + "\n\t\t" + tlsOption(c.CA, key)
 			}
 			g := start(t, secure(c, c))
 			holder := g.lock("k")

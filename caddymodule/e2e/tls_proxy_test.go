@@ -21,14 +21,11 @@ func TestTLS_proxy(t *testing.T) {
 	etcd := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithTLS(c))
 	const member = "etcd.test:2379" // the proxy alone knows where that is
 	proxy, asked := tunnels(t, strings.TrimPrefix(etcd.Endpoint, "https://"))
-	g := &gateway{
-		t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t),
-		env: []string{"HTTPS_PROXY=" + proxy, "NO_PROXY="},
-	}
-	g.url = "http://" + g.site
-	secure := "\n\t\ttls {\n\t\t\tca " + c.CA + "\n\t\t\tcert " + c.Cert + "\n\t\t\tkey " + c.Key + "\n\t\t}\n"
-	g.directive = "reverse_proxy https://" + member + " {\n\t\ttransport etcd {" + secure + "\t\t}\n\t}"
-	g.configure(onEtcd(etcd.Endpoint)+secure, "respond /mod/v2/lock/ready 200") // which nobody else would
+	g := newGateway(t)
+	g.env = []string{"HTTPS_PROXY=" + proxy, "NO_PROXY="}
+	secure := tlsOption(c.CA, c)
+	g.directive = "reverse_proxy https://" + member + " {\n\t\ttransport etcd {\n\t\t" + secure + "\n\t\t}\n\t}"
+	g.configure(onEtcd(etcd.Endpoint)+"\n\t\t"+secure, "respond /mod/v2/lock/ready 200") // which nobody else would
 	g.run()
 	wantTool(t, nil, 0, `"etcdserver":`, "curl", "-s", g.url+"/version")
 	wantTool(t, nil, 0, "OK", etcdtest.Etcdctl(t, etcdtest.V37), "--endpoints", g.url, "put", "a", "b")

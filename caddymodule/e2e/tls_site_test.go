@@ -45,9 +45,8 @@ const plain = "\nhttp://%s {\n\tbind 127.0.0.1\n\tetcd\n}\n"
 // replacements, and with a plain site beside what is in it.
 func serve(t testing.TB, config, endpoint string, replacements ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), site: etcdtest.FreeAddress(t), admin: etcdtest.FreeAddress(t)}
-	g.url = "http://" + g.site
-	config = strings.Replace(config, "{\n", "{\n\t"+g.options()+"\n", 1)
+	g := newGateway(t)
+	config = g.adopt(config)
 	config = regexp.MustCompile(`endpoints .*`).ReplaceAllString(config, "endpoints "+endpoint)
 	for i := 0; i < len(replacements); i += 2 {
 		if !strings.Contains(config, replacements[i]) {

@@ -107,7 +107,7 @@ func TestUsers_certificate(t *testing.T) {
 	t.Parallel()
 	c := etcdtest.NewCertificates(t) // for a user "test"
 	p := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithTLS(c), etcdtest.WithFlags("--bcrypt-cost=4"))
-	option := onEtcd(p.Endpoint) + fmt.Sprintf("\n\t\ttls {\n\t\t\tca %s\n\t\t\tcert %s\n\t\t\tkey %s\n\t\t}", c.CA, c.Cert, c.Key)
+	option := onEtcd(p.Endpoint) + "\n\t\t" + tlsOption(c.CA, c)
 	// The scripts run through a gateway, so that they need no certificate.
 	p.Endpoint = start(t, option).url
 	e := guard(t, p, etcdtest.V37, "gateway-user.sh")
