@@ -265,10 +265,16 @@ func TestLines_cleanup(t *testing.T) {
 		})
 	}
 	for range 100 {
+		before := len(member.bodies())
 		if err := transport.Cleanup(); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Millisecond) // so that something is sent
+		within(t, 10*time.Second, func() error {
+			if len(member.bodies()) == before {
+				return errors.New("nothing is sent any more")
+			}
+			return nil
+		})
 	}
 	done.Store(true)
 	running.Wait()
