@@ -14,6 +14,7 @@ import (
 )
 
 func init() {
+	httpcaddyfile.RegisterHandlerDirective("etcd_dashboard", parseHandler[Dashboard])
 	httpcaddyfile.RegisterHandlerDirective("etcd_lock", parseHandler[Lock])
 	httpcaddyfile.RegisterHandlerDirective("etcd_leader", parseHandler[Leader])
 	httpcaddyfile.RegisterHandlerDirective("etcd_openapi", parseBare[OpenAPI])
@@ -22,7 +23,7 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("etcd_drain", parseBare[Drain])
 	httpcaddyfile.RegisterDirective("etcd", parseSite)
 	// What is registered last stands last.
-	for _, name := range []string{"etcd_lock", "etcd_leader", "etcd_openapi", "etcd_not_found", "etcd_cross_origin", "etcd_drain", "etcd"} {
+	for _, name := range []string{"etcd_dashboard", "etcd_lock", "etcd_leader", "etcd_openapi", "etcd_not_found", "etcd_cross_origin", "etcd_drain", "etcd"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "reverse_proxy")
 	}
 }
@@ -57,6 +58,9 @@ func parseBare[H any, P interface {
 // option. Syntax:
 //
 //	etcd [<matcher>] {
+//	    dashboard {
+//	        read_only
+//	    }
 //	    lock {
 //	        max_waiting <number>
 //	        max_key     <size>
@@ -69,10 +73,11 @@ func parseBare[H any, P interface {
 //	    }
 //	}
 //
-// The block and everything in it are optional; for lock's and leader's, see the
-// directives etcd_lock and etcd_leader. For an etcd at 10.0.0.1:2379, it is what
-// these would be, in this order:
+// The block and everything in it are optional; for what stands in its parts, see the
+// directives etcd_dashboard, etcd_lock and etcd_leader. For an etcd at 10.0.0.1:2379,
+// it is what these would be, in this order:
 //
+//	etcd_dashboard               # also what read_only refuses, wherever it goes
 //	etcd_lock /mod/v2/lock
 //	etcd_lock /mod/v2/lock/*
 //	etcd_leader /mod/v2/leader
@@ -107,12 +112,16 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if h.NextArg() {
 		return nil, h.Errf("unexpected '%s' after etcd: where etcd is stands in the global option", h.Val())
 	}
-	lock, leader := new(Lock), new(Leader)
-	parts := map[string]*Limits{"lock": &lock.Limits, "leader": &leader.Limits}
+	parts := newParts()
+	parse := map[string]func(*caddyfile.Dispenser) error{
+		"dashboard": parts.dashboard.unmarshalCaddyfile,
+		"lock":      parts.lock.unmarshalCaddyfile,
+		"leader":    parts.leader.unmarshalCaddyfile,
+	}
 	seen := make(map[string]bool)
 	for h.NextBlock(0) {
 		name := h.Val()
-		part, known := parts[name]
+		part, known := parse[name]
 		switch {
 		case !known:
 			return nil, h.Errf("unknown option '%s' in etcd", name)
@@ -120,7 +129,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 			return nil, setTwice(h.Dispenser)
 		}
 		seen[name] = true
-		if err := part.unmarshalCaddyfile(h.Dispenser); err != nil {
+		if err := part(h.Dispenser); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +137,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !ok {
 		return nil, h.Err("the directive etcd needs the global option of the same name, which says where etcd is")
 	}
-	routes, err := siteRoutes(option.Value, lock, leader)
+	routes, err := siteRoutes(option.Value, parts)
 	if err != nil {
 		return nil, h.WrapErr(err)
 	}
@@ -142,8 +151,17 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}}}, nil
 }
 
+// parts are the handlers that have options in the directive.
+type parts struct {
+	dashboard *Dashboard
+	lock      *Lock
+	leader    *Leader
+}
+
+func newParts() parts { return parts{new(Dashboard), new(Lock), new(Leader)} }
+
 // siteRoutes is what the directive expands to, for an etcd app.
-func siteRoutes(app json.RawMessage, lock *Lock, leader *Leader) (caddyhttp.RouteList, error) {
+func siteRoutes(app json.RawMessage, p parts) (caddyhttp.RouteList, error) {
 	var a App
 	if err := json.Unmarshal(app, &a); err != nil {
 		return nil, fmt.Errorf("decoding the etcd app: %w", err)
@@ -153,8 +171,9 @@ func siteRoutes(app json.RawMessage, lock *Lock, leader *Leader) (caddyhttp.Rout
 		return nil, err
 	}
 	routes := caddyhttp.RouteList{
-		locks.route(caddyconfig.JSONModuleObject(lock, "handler", "etcd_lock", nil)),
-		leaders.route(caddyconfig.JSONModuleObject(leader, "handler", "etcd_leader", nil)),
+		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(p.dashboard, "handler", "etcd_dashboard", nil)}},
+		locks.route(caddyconfig.JSONModuleObject(p.lock, "handler", "etcd_lock", nil)),
+		leaders.route(caddyconfig.JSONModuleObject(p.leader, "handler", "etcd_leader", nil)),
 		{
 			MatcherSetsRaw: []caddy.ModuleMap{{"path": caddyconfig.JSON([]string{openapi.Path}, nil)}},
 			HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(OpenAPI{}, "handler", "etcd_openapi", nil)},

@@ -122,8 +122,16 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) (*serving, error) 
 }
 
 // notFound answers with 404, in the form of etcd's own errors.
-func notFound(w http.ResponseWriter, r *http.Request, a *App) {
-	lockmod.WriteError(w, lockmod.Explain(store.ErrNotFound), r.URL.Path, a.connection.store.Revision())
+func notFound(w http.ResponseWriter, r *http.Request, a *App) { fail(w, r, store.ErrNotFound, a) }
+
+// fail answers with what a client is told of an error; its cause is what was asked
+// for, or the method that can't be asked with.
+func fail(w http.ResponseWriter, r *http.Request, err error, a *App) {
+	e, cause := lockmod.Explain(err), r.URL.Path
+	if e.Status == http.StatusMethodNotAllowed {
+		cause = r.Method
+	}
+	lockmod.WriteError(w, e, cause, a.connection.store.Revision())
 }
 
 // below says whether a path is root, or below it.

@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-etcd/caddy-etcd/dashboard"
+)
+
+func init() {
+	caddy.RegisterModule(Dashboard{})
+}
+
+// Dashboard serves a web page below `/mod/dashboard/`, which shows what is in the
+// etcd that the etcd app names, and what its members, locks and elections are doing.
+// `/mod` itself leads there. Other requests go to the next handler.
+type Dashboard struct {
+	// Whether to refuse, with 403, what pages of this site send that may write. It
+	// holds for every request that comes to this handler, so put it first, without a
+	// matcher: before etcd_lock, etcd_leader and the reverse_proxy to etcd. Clients
+	// that are no browsers notice nothing of it. Default: false.
+	ReadOnly bool `json:"read_only,omitempty"`
+
+	app  *App
+	page *dashboard.Page
+}
+
+// CaddyModule returns the Caddy module information.
+func (Dashboard) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.etcd_dashboard",
+		New: func() caddy.Module { return new(Dashboard) },
+	}
+}
+
+// Provision finds the etcd app.
+func (d *Dashboard) Provision(ctx caddy.Context) error {
+	var err error
+	if d.app, err = etcdApp(ctx); err != nil {
+		return err
+	}
+	s := d.app.settings
+	d.page = dashboard.NewPage(dashboard.Settings{API: s.API, ReadOnly: d.ReadOnly, Prefix: s.Prefix})
+	return nil
+}
+
+// ServeHTTP serves the page, or hands a request on.
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if d.answered(w, r) {
+		return nil
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func (d *Dashboard) answered(w http.ResponseWriter, r *http.Request) bool {
+	if to := leadsTo(r); to != "" {
+		dashboard.Protect(w.Header())
+		redirect(w, r, to)
+		return true
+	}
+	if !below(r.URL.Path, dashboard.Root) {
+		return false
+	}
+	dashboard.Protect(w.Header())
+	if !below(caddyhttp.CleanPath(r.URL.Path, true), dashboard.Root) {
+		// As for the modules: what protects the dashboard does not protect this.
+		notFound(w, r, d.app)
+		return true
+	}
+	if err := d.page.Serve(w, r); err != nil {
+		fail(w, r, err, d.app)
+	}
+	return true
+}
+
+// leadsTo is where the dashboard is, from an address that leads there. It is
+// relative, because what stands before /mod may have been stripped on the way here.
+func leadsTo(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return ""
+	}
+	switch r.URL.EscapedPath() {
+	case "/mod":
+		return "mod/dashboard/"
+	case "/mod/", dashboard.Root:
+		return "dashboard/"
+	}
+	return ""
+}
+
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
+	w.Header().Set("Location", to) // http.Redirect would make an absolute path of it
+	w.WriteHeader(http.StatusFound)
+}
+
+// UnmarshalCaddyfile parses the handler. Syntax:
+//
+//	etcd_dashboard [<matcher>] {
+//	    read_only
+//	}
+//
+// The block is optional.
+func (d *Dashboard) UnmarshalCaddyfile(disp *caddyfile.Dispenser) error {
+	disp.Next() // etcd_dashboard
+	return d.unmarshalCaddyfile(disp)
+}
+
+// unmarshalCaddyfile parses what comes after the handler's name, or that of its part
+// of the etcd directive.
+func (d *Dashboard) unmarshalCaddyfile(disp *caddyfile.Dispenser) error {
+	directive := disp.Val()
+	if err := nothingMore(disp, directive); err != nil {
+		return err
+	}
+	for nesting := disp.Nesting(); disp.NextBlock(nesting); {
+		name := disp.Val()
+		switch {
+		case name != "read_only":
+			return disp.Errf("unknown option '%s' in %s", name, directive)
+		case d.ReadOnly:
+			return setTwice(disp)
+		}
+		d.ReadOnly = true
+		if err := nothingMore(disp, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Dashboard)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Dashboard)(nil)
+	_ caddyfile.Unmarshaler       = (*Dashboard)(nil)
+)

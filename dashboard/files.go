@@ -1,0 +1,132 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed all:dist
+var dist embed.FS
+
+// index is the name of the page itself.
+const index = "index.html"
+
+// embedded are the built files by name, such as assets/index.js.
+var embedded = sync.OnceValue(func() map[string]*file {
+	files := make(map[string]*file)
+	err := fs.WalkDir(dist, "dist", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := dist.ReadFile(name)
+		name = strings.TrimPrefix(name, "dist/")
+		files[name] = newFile(name, content)
+		return err
+	})
+	if err != nil {
+		panic(err) // they are in the binary
+	}
+	return files
+})
+
+// types are the media types of the files, which are not left to the machine's own
+// list. What is not here is nothing that a browser would run.
+var types = map[string]string{
+	".css":         "text/css; charset=utf-8",
+	".html":        "text/html; charset=utf-8",
+	".ico":         "image/x-icon",
+	".js":          "text/javascript; charset=utf-8",
+	".json":        "application/json",
+	".png":         "image/png",
+	".svg":         "image/svg+xml",
+	".txt":         "text/plain; charset=utf-8",
+	".webmanifest": "application/manifest+json",
+	".woff2":       "font/woff2",
+}
+
+// file is what is answered for one address.
+type file struct {
+	name    string
+	content []byte
+	hash    string
+	zipped  func() []byte // nil if that is no smaller
+}
+
+func newFile(name string, content []byte) *file {
+	sum := sha256.Sum256(content)
+	return &file{name: name, content: content, hash: hex.EncodeToString(sum[:16]), zipped: sync.OnceValue(func() []byte {
+		return zip(content)
+	})}
+}
+
+// zip is nil for what does not get smaller.
+func zip(content []byte) []byte {
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // a buffer takes everything
+	}
+	if zipped.Len() >= len(content) {
+		return nil
+	}
+	return zipped.Bytes()
+}
+
+// serve answers a GET or a HEAD. The names are the same in every version, so a
+// browser has to ask each time whether what it has is still right.
+func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	kind, ok := types[path.Ext(f.name)]
+	if !ok {
+		kind = "application/octet-stream"
+	}
+	h.Set("Content-Type", kind)
+	content, tag := f.content, f.hash
+	if r.Header.Get("Range") == "" && takesGzip(r) { // a part is one of the file itself
+		if zipped := f.zipped(); zipped != nil {
+			content, tag = zipped, tag+"-gzip"
+			h.Set("Content-Encoding", "gzip")
+			h.Set("Content-Length", strconv.Itoa(len(content))) // http.ServeContent leaves it out then
+		}
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// takesGzip says whether a client wants gzip. What it would like best is not asked,
+// there being nothing else.
+func takesGzip(r *http.Request) bool {
+	for _, header := range r.Header.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(header, ",") {
+			name, params, _ := strings.Cut(coding, ";")
+			name = strings.TrimSpace(name)
+			if !strings.EqualFold(name, "gzip") && name != "*" {
+				continue
+			}
+			q, weighed := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
+			if weight, err := strconv.ParseFloat(q, 64); !weighed || err == nil && weight > 0 {
+				return true
+			}
+			return false
+		}
+	}
+	return false
+}
