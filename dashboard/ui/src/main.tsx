@@ -1,3 +1,8 @@
-import { render } from 'preact';
+import './styles/index.css';
 
-render(<h1>etcd</h1>, document.getElementById('app')!);
+import { render } from 'preact';
+import { startRouter } from './router.ts';
+import { App } from './shell/app.tsx';
+
+startRouter();
+render(<App />, document.getElementById('app')!);

@@ -1,0 +1,152 @@
+// What can go wrong with a request, and what a person can do about it.
+
+export type Kind =
+	| 'unreachable' // no answer at all
+	| 'unavailable' // the gateway has no etcd, or etcd no leader
+	| 'unknown' // a write whose answer is missing
+	| 'signIn'
+	| 'forbidden'
+	| 'readOnly'
+	| 'crossOrigin'
+	| 'compacted'
+	| 'conflict'
+	| 'notFound'
+	| 'noSpace'
+	| 'tooLarge'
+	| 'busy'
+	| 'other';
+
+/** A request that failed. The message is etcd's, or the gateway's, own. */
+export class Failure extends Error {
+	override readonly name = 'Failure';
+	readonly kind: Kind;
+	readonly status: number;
+
+	constructor(kind: Kind, message: string, status = 0) {
+		super(message);
+		this.kind = kind;
+		this.status = status;
+	}
+}
+
+/** Whatever was thrown, as a failure. */
+export function asFailure(thrown: unknown): Failure {
+	if (thrown instanceof Failure) return thrown;
+	return new Failure('other', thrown instanceof Error ? thrown.message : String(thrown));
+}
+
+export function isAbort(thrown: unknown): boolean {
+	return thrown instanceof DOMException && thrown.name === 'AbortError';
+}
+
+/** What went wrong, and what to do, in words. */
+export interface Explanation {
+	title: string;
+	advice: string;
+}
+
+const explanations: Record<Kind, Explanation> = {
+	unreachable: {
+		title: 'The gateway does not answer',
+		advice: 'It may be restarting, or the network may be down. The page tries again by itself.',
+	},
+	unavailable: {
+		title: 'etcd cannot be reached, or has no leader',
+		advice: 'Nothing was changed. A cluster needs more than half of its members: see the overview for those that do not answer.',
+	},
+	unknown: {
+		title: 'The answer got lost',
+		advice: 'Whether it was done is not known. Look at what is there now before you try again.',
+	},
+	signIn: {
+		title: 'etcd asks who you are',
+		advice: 'Sign in with a user of etcd.',
+	},
+	forbidden: {
+		title: 'You may not do this',
+		advice: 'Sign in as another user of etcd, or have a role granted that reaches this.',
+	},
+	readOnly: {
+		title: 'This dashboard is for reading only',
+		advice: 'The gateway refuses its writes. Use etcdctl or curl, or take read_only out of the Caddyfile.',
+	},
+	crossOrigin: {
+		title: 'The gateway takes this page for one of another site',
+		advice: 'A proxy in front of the gateway has to keep the Host header, port included.',
+	},
+	compacted: {
+		title: 'etcd no longer has this revision',
+		advice: 'It has been compacted. Only what came after is left.',
+	},
+	conflict: {
+		title: 'Somebody else has changed it meanwhile',
+		advice: 'Nothing was written. Look at what is there now.',
+	},
+	notFound: {
+		title: 'It is not there any more',
+		advice: 'It has expired, or somebody has deleted it.',
+	},
+	noSpace: {
+		title: 'etcd is full',
+		advice: 'It takes no writes until it has been compacted and defragmented, and its NOSPACE alarm disarmed (etcdctl compact, defrag, alarm disarm).',
+	},
+	tooLarge: {
+		title: 'This is more than fits',
+		advice: 'etcd takes requests up to 1.5 MiB, unless it was started with another --max-request-bytes.',
+	},
+	busy: {
+		title: 'Too many requests at a time',
+		advice: 'The gateway or etcd has reached a limit. Try again in a moment.',
+	},
+	other: {
+		title: 'That did not work',
+		advice: 'The message below is all that is known.',
+	},
+};
+
+export function explain(failure: Failure): Explanation {
+	return explanations[failure.kind];
+}
+
+/** What the bodies of errors look like: the gateway's and etcd v2's, and etcd v3's. */
+interface ErrorBody {
+	errorCode?: number;
+	message?: string;
+	cause?: string;
+	error?: string | { message?: string; grpc_code?: number };
+	code?: number;
+}
+
+const messages: [RegExp, Kind][] = [
+	[/user name is empty|invalid auth token|authentication failed|insufficient credentials|requires user authentication/i, 'signIn'],
+	[/permission denied|not permitted/i, 'forbidden'],
+	[/database space exceeded/i, 'noSpace'],
+	[/revision has been compacted|event in requested index is outdated/i, 'compacted'],
+	[/request is too large|message larger than max/i, 'tooLarge'],
+	[/too many requests/i, 'busy'],
+	[/request timed out|context deadline exceeded/i, 'unknown'],
+	[/no leader|leader changed|unhealthy cluster|server stopped|connection (refused|error)/i, 'unavailable'],
+	[/requested lease not found|key not found/i, 'notFound'],
+];
+
+const codes: Record<number, Kind> = { 217: 'crossOrigin', 218: 'readOnly', 301: 'unknown', 300: 'unavailable', 100: 'notFound', 101: 'conflict', 105: 'conflict', 401: 'compacted' };
+
+const statuses: Record<number, Kind> = { 401: 'signIn', 403: 'forbidden', 404: 'notFound', 410: 'compacted', 412: 'conflict', 413: 'tooLarge', 429: 'busy', 502: 'unavailable', 503: 'unavailable', 504: 'unknown' };
+
+/** The failure that an answer with an error status tells of. */
+export function fromAnswer(status: number, text: string): Failure {
+	let body: ErrorBody = {};
+	try {
+		body = JSON.parse(text) as ErrorBody;
+	} catch {
+		// Caddy's own errors have no body, and a proxy's are pages.
+	}
+	const inner = typeof body.error === 'object' ? body.error.message : body.error;
+	const message = [body.message ?? inner ?? `status ${status}`, body.cause].filter(Boolean).join(': ');
+	const kind =
+		messages.find(([pattern]) => pattern.test(message))?.[1] ??
+		(body.errorCode === undefined ? undefined : codes[body.errorCode]) ??
+		statuses[status] ??
+		'other';
+	return new Failure(kind, message, status);
+}
