@@ -49,31 +49,49 @@ func (d *Dashboard) Provision(ctx caddy.Context) error {
 
 // ServeHTTP serves the page, or hands a request on.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if d.answered(w, r) {
-		return nil
+	if answered, err := d.answer(w, r); answered || err != nil {
+		return err
 	}
 	return next.ServeHTTP(w, r)
 }
 
-func (d *Dashboard) answered(w http.ResponseWriter, r *http.Request) bool {
+// answer answers a request, if it is for the dashboard.
+func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request) (bool, error) {
 	if to := leadsTo(r); to != "" {
 		dashboard.Protect(w.Header())
 		redirect(w, r, to)
-		return true
+		return true, nil
 	}
 	if !below(r.URL.Path, dashboard.Root) {
-		return false
+		return false, nil
 	}
 	dashboard.Protect(w.Header())
 	if !below(caddyhttp.CleanPath(r.URL.Path, true), dashboard.Root) {
 		// As for the modules: what protects the dashboard does not protect this.
 		notFound(w, r, d.app)
-		return true
+		return true, nil
+	}
+	if r.URL.Path == dashboard.ClusterPath {
+		return true, d.cluster(w, r)
 	}
 	if err := d.page.Serve(w, r); err != nil {
 		fail(w, r, err, d.app)
 	}
-	return true
+	return true, nil
+}
+
+// cluster tells what the members are doing. The request has a reference to the
+// connection, as a reload takes the handler's away under it.
+func (d *Dashboard) cluster(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.app.borrow()
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	defer c.giveBack()
+	if err := c.survey.Serve(w, r); err != nil {
+		fail(w, r, err, d.app)
+	}
+	return nil
 }
 
 // leadsTo is where the dashboard is, from an address that leads there. It is

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-etcd/caddy-etcd/dashboard"
 	"github.com/caddy-etcd/caddy-etcd/leadermod"
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -65,6 +66,7 @@ type connection struct {
 	closeClient func() error // after the store
 	locks       *lockmod.Service
 	leaders     *lockmod.Service
+	survey      *dashboard.Survey
 
 	endServices func()        // once; answers all that wait
 	end         func()        // once; begins the end, in the background
@@ -108,6 +110,9 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 	c := &connection{key: key, settings: s, closed: make(chan struct{})}
 	c.logger, c.followed = newFollower(logger)
 	var err error
+	if c.survey, err = s.survey(); err != nil {
+		return nil, err
+	}
 	if c.store, c.closeClient, err = apis[s.API].open(s, c.logger); err != nil {
 		return nil, err
 	}
@@ -128,6 +133,22 @@ func newConnection(key string, s settings, l *life, logger *zap.Logger) (*connec
 	})
 	c.unhook = context.AfterFunc(l.ctx, c.endServices)
 	return c, nil
+}
+
+// survey asks the members what they are doing.
+func (s settings) survey() (*dashboard.Survey, error) {
+	tls, err := s.tls()
+	if err != nil {
+		return nil, err
+	}
+	return dashboard.NewSurvey(dashboard.Options{
+		API:       s.API,
+		Endpoints: s.Endpoints,
+		TLS:       tls,
+		Prefix:    s.Prefix,
+		Username:  s.Username,
+		Password:  s.Password,
+	}), nil
 }
 
 // start starts the embedded server, once.
@@ -158,6 +179,7 @@ func (c *connection) close() {
 	c.unhook()
 	c.cancel()
 	c.endServices()
+	c.survey.Close()
 	c.work.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), storeGrace)
 	defer cancel()
