@@ -3,11 +3,12 @@
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 1m
 TIMEOUT  ?= 10m
+MODULES  := dashboard/ui/node_modules/.package-lock.json
 
-.PHONY: help build run test test-tools lint bench fuzz clean
+.PHONY: help build run dashboard test test-dashboard test-tools test-chromium lint bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./caddy with this checkout's modules
 	./xcaddy.sh --output ./caddy
@@ -15,12 +16,33 @@ build: ## build ./caddy with this checkout's modules
 run: build ## build, then run Caddyfile.example on 127.0.0.1:4001
 	./caddy run --config Caddyfile.example
 
-# Most of their time is waiting. Those of the whole gateway also say how long things
-# take, so they run after the others. (To vet is a linter's.)
-test: test-tools ## set up what the tests need, then run all of them under the race detector
-	@ok=0; for packages in "$$(go list ./... | grep -v '/e2e$$')" ./caddymodule/e2e; do \
-		go test -race -vet=off -p 3 -timeout $(TIMEOUT) $$packages || ok=1; \
-	done; exit $$ok
+dashboard: $(MODULES) ## build dashboard/dist, which is committed: nothing else needs Node
+	npm --prefix dashboard/ui run --silent build
+
+# Most of their time is waiting, so the dashboard's run beside them. Those of the whole
+# gateway also say how long things take, so they run after the others. (To vet is a
+# linter's.) timeout ends the dashboard's tests with all that they have started.
+test: test-tools ## set up what the tests need, then run all of them, Go's under the race detector
+	@ok=0; said=$$(mktemp); page=; \
+	trap '[ -z "$$page" ] || kill $$page; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
+	timeout $(TIMEOUT) $(MAKE) -s test-dashboard >"$$said" 2>&1 & page=$$!; \
+	go test -race -vet=off -p 3 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$') || ok=1; \
+	wait $$page || ok=1; page=; cat "$$said"; \
+	go test -race -vet=off -timeout $(TIMEOUT) ./caddymodule/e2e || ok=1; \
+	exit $$ok
+
+# The dashboard's tests alone, on what test-tools has made: those of its parts, and those
+# in Chromium.
+test-dashboard:
+	@if ! command -v npm >/dev/null; then \
+		echo "make test: without npm, the dashboard's tests are skipped"; \
+	else \
+		ok=0; NO_COLOR=1; export NO_COLOR; \
+		npm --prefix dashboard/ui run --silent test || ok=1; \
+		if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then npm --prefix dashboard/ui run --silent e2e || ok=1; \
+		else echo "make test: without Chromium, the dashboard's tests in it are skipped"; fi; \
+		exit $$ok; \
+	fi
 
 # The tests ask the gateway with curl and run the README's SQL with sqlite3, and the
 # race detector is built with a C compiler. The etcds that run as processes are in
@@ -38,10 +60,25 @@ test-tools:
 	@for program in "etcd-3.5 etcd35 ." "etcd-3.7 etcd37 ." "etcdctl-3.7 etcd37 go.etcd.io/etcd/etcdctl/v3"; do set -- $$program; \
 		echo "make test: building $$1"; GOWORK=off go build -C store/etcdtest/$$2 -o ../../../.tools/$$1 $$3 || exit 1; \
 	done
+	@if ! command -v npm >/dev/null; then echo "make test: without npm, the dashboard's tests are skipped" >&2; \
+	else \
+		$(MAKE) -s $(MODULES) || exit 1; \
+		if ! $(MAKE) -s test-chromium; then echo "make test: without Chromium, the dashboard's tests in it are skipped, unless CHROMIUM names one" >&2; \
+		else echo "make test: building caddy"; ./xcaddy.sh --output .tools/caddy 2>.tools/caddy.log || { cat .tools/caddy.log >&2; exit 1; }; fi; \
+	fi
 	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
 		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
 	@[ -n "$$ETCDCTL34" ] || $(MAKE) -s .tools/etcdctl-3.4 || \
 		echo "make test: without Debian's etcdctl 3.4, tests that need it are skipped, unless there is one in PATH or ETCDCTL34 names one" >&2
+
+test-chromium:
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { \
+		echo "make test: installing chromium"; get='apt-get install -y --no-install-recommends chromium fonts-noto-core'; \
+		$$get || { apt-get update && $$get; }; \
+	}
+
+$(MODULES): dashboard/ui/package-lock.json
+	@echo "installing what the dashboard is built with"; npm --prefix dashboard/ui ci --no-audit --no-fund
 
 # Debian's packages, unpacked: installed, etcd-server would be a service.
 .tools/etcd-3.4: package := etcd-server
@@ -74,4 +111,4 @@ fuzz: ## fuzz each fuzz target for a minute (FUZZTIME=10m for longer)
 
 clean: ## remove what was built; ./etcd-data, which is data, stays
 	rm -f caddy *.test *.out
-	rm -rf .tools
+	rm -rf .tools dashboard/ui/node_modules dashboard/ui/shots
