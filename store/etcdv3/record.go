@@ -19,6 +19,10 @@ type record struct {
 	State string `json:"state"`
 	TTL   int64  `json:"ttl,omitempty"` // seconds, of a holder
 
+	// Since when it is held, in seconds since 1970 by the clock of the gateway that
+	// granted it. It is for people to read: nothing is decided by it.
+	Since int64 `json:"since,omitempty"`
+
 	// Waiting are the gateways that wait for the entry; Claims are those that
 	// may have told a client that it is held. An entry whose last party leaves
 	// is deleted, so the first of several leaving takes nothing away (I7).
@@ -49,6 +53,9 @@ func (r record) waitedBy(gateway string) record {
 
 // heldBy returns r as held, for ttl seconds, with gateway among the claims.
 func (r record) heldBy(gateway string, ttl int64) record {
+	if !r.held() {
+		r.Since = time.Now().Unix()
+	}
 	r.State, r.TTL, r.Shared = stateHeld, ttl, false
 	r.Waiting = without(r.Waiting, gateway)
 	r.Claims = with(r.Claims, gateway)
