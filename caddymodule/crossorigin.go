@@ -55,14 +55,24 @@ func (c *CrossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 // protection knows a browser by the headers Sec-Fetch-Site and Origin.
 var protection = http.NewCrossOriginProtection()
 
-// refused says whether a request has been refused, and answered.
-func refused(w http.ResponseWriter, r *http.Request, a *App) bool {
+// crossOrigin says whether another site's page has a browser send something that may
+// write.
+func crossOrigin(r *http.Request) bool {
 	asked := r
-	if r.Header.Get("Upgrade") != "" { // a WebSocket writes, but is opened with GET
+	if upgrades(r) {
 		asked = r.WithContext(r.Context())
 		asked.Method = http.MethodPost
 	}
-	if protection.Check(asked) == nil {
+	return protection.Check(asked) != nil
+}
+
+// upgrades says whether a request wants to be a WebSocket, which may write though it is
+// opened with GET.
+func upgrades(r *http.Request) bool { return r.Header.Get("Upgrade") != "" }
+
+// refused says whether a request has been refused, and answered.
+func refused(w http.ResponseWriter, r *http.Request, a *App) bool {
+	if !crossOrigin(r) {
 		return false
 	}
 	origin := r.Header.Get("Origin")

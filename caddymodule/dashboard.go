@@ -57,6 +57,9 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 // answer answers a request, if it is for the dashboard.
 func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request) (bool, error) {
+	if d.ReadOnly && refusedReadOnly(w, r, d.app) {
+		return true, nil
+	}
 	if to := leadsTo(r); to != "" {
 		dashboard.Protect(w.Header())
 		redirect(w, r, to)
