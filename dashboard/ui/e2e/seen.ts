@@ -13,6 +13,8 @@ export interface SeenRequest {
 	ended?: number;
 	/** 0 before the answer, and if there was none. */
 	status: number;
+	/** What was sent, if it was text. */
+	body: string;
 	/** Bytes of the body so far, and what of them went over the wire. */
 	size: number;
 	wire: number;
@@ -101,12 +103,12 @@ export async function watchRequests(page: Page, seen: Seen): Promise<CDPSession>
 			before.status = redirectResponse.status;
 			before.answered = before.ended = seen.now;
 		}
-		const noted: SeenRequest = { url: request.url, method: request.method, type, sent: seen.now, status: 0, size: 0, wire: 0 };
+		const noted: SeenRequest = { url: request.url, method: request.method, type, sent: seen.now, status: 0, body: request.postData ?? '', size: 0, wire: 0 };
 		open.set(requestId, noted);
 		seen.requests.push(noted);
 	});
 	session.on('Network.webSocketCreated', ({ url }) => {
-		seen.requests.push({ url, method: 'GET', type: 'WebSocket', sent: seen.now, status: 0, size: 0, wire: 0 });
+		seen.requests.push({ url, method: 'GET', type: 'WebSocket', sent: seen.now, status: 0, body: '', size: 0, wire: 0 });
 	});
 	session.on('Network.responseReceived', ({ requestId, response }) => {
 		const noted = open.get(requestId);

@@ -1,0 +1,48 @@
+// A page that is only looked at: what is new comes by push, so it asks for nothing.
+
+import { beforeAll } from 'vitest';
+import { places } from './places.ts';
+import { expect, eventually, sleep, test, useWorld, type Gateway } from './test.ts';
+
+const world = useWorld();
+let v3: Gateway;
+let v2: Gateway;
+beforeAll(async () => {
+	const [new37, old35] = await Promise.all([world.cluster(), world.cluster({ version: '3.5' })]);
+	[v3, v2] = await Promise.all([world.gateway({ etcd: new37 }), world.gateway({ etcd: old35, api: 'v2' })]);
+	const etcd = new37.etcd();
+	await etcd.put('leased', 'x', await etcd.grant(600));
+	await etcd.put('plain', 'x');
+	await old35.v2().put('/plain', 'x');
+	for (const { mod } of [v3, v2]) {
+		world.onEnd(() => mod.abortAll());
+		await mod.lock('held', { ttl: 600, value: 'holder' });
+		mod.acquire('held', { ttl: 600, value: 'waiter' });
+		await mod.campaign('election', 'leader', { ttl: 600 }).reply;
+		mod.campaign('election', 'candidate', { ttl: 600 });
+		await eventually(async () => (await mod.queue('held')).queue.length + (await mod.election('election')).queue.length === 4);
+	}
+});
+
+// All of them at once, since it takes as long as one.
+test.for(['v3', 'v2'] as const)('over %s', async (api, { open }) => {
+	const gateway = api === 'v3' ? v3 : v2;
+	const paths = places.filter(({ only }) => !only || only === api).map(({ path }) => path);
+	paths.push(api === 'v3' ? 'keys/?key=plain' : 'keys/?key=/plain', 'locks/?name=held', 'elections/?name=election');
+	const visits = await Promise.all(paths.map((path) => open(gateway.page(path))));
+	await Promise.all(visits.map(({ page }) => page.waitForLoadState('load')));
+	await sleep(2_500); // what belongs to the opening
+	const from = visits.map(({ seen }) => seen.now);
+	await sleep(6_000); // what is looked at
+	for (const [i, { seen }] of visits.entries()) {
+		const asked = seen.since(from[i]!);
+		const status = `GET ${gateway.page('api/cluster')}`;
+		expect(asked.filter((line) => line !== status), `"${paths[i]}"`).toEqual([]);
+		// Only the overview asks, and not more often than it has to to see a dead member within 5 s.
+		expect(asked.length).toBeLessThanOrEqual(paths[i] === '' ? 6 : 0);
+
+		const streams = seen.requests.filter(({ ended, answered }) => answered !== undefined && ended === undefined).map(({ method, url, body }) => `${method} ${url} ${body}`);
+		expect(new Set(streams).size, streams.join('\\n')).toBe(streams.length);
+		if (paths[i] !== '') expect(streams.length, `streams of "${paths[i]}"`).toBeGreaterThan(0);
+	}
+});

@@ -1,0 +1,78 @@
+// Pictures of every page with a company's data in it, in shots/, to be looked at; and
+// axe's opinion of each.
+
+import { beforeAll, describe } from 'vitest';
+import { changed } from './company.ts';
+import { seed, seedQueues, seedV2 } from './seed.ts';
+import { axe, expect, schemes, shot, sleep, test, useWorld, widths, type Gateway } from './test.ts';
+import { traffic } from './traffic.ts';
+
+const world = useWorld();
+let v3: Gateway;
+let v2: Gateway;
+beforeAll(async () => {
+	const [new37, old35] = await Promise.all([world.cluster({ members: 3 }), world.cluster({ version: '3.5' })]);
+	[v3, v2] = await Promise.all([world.gateway({ etcd: new37 }), world.gateway({ etcd: old35, api: 'v2' })]);
+	const etcd = new37.etcd();
+	for (const { mod } of [v3, v2]) world.onEnd(() => mod.abortAll());
+	const [seeded] = await Promise.all([seed(etcd, v3.mod), seedV2(old35.v2()), seedQueues(v2.mod)]);
+	// So that charts have something to show.
+	world.onEnd(traffic({ etcd, mod: v3.mod, seeded, write: (key, value) => etcd.put(key, value) }));
+});
+
+interface Picture {
+	name: string;
+	path: string;
+	api?: 'v2';
+	/** What is to be read before the picture is taken. */
+	text: string | RegExp;
+}
+
+const key = (name: string): string => `keys/?key=${encodeURIComponent(name).replaceAll('%2F', '/')}`;
+
+const pictures: Picture[] = [
+	{ name: 'keys', path: 'keys/', text: 'config' },
+	{ name: 'key-json', path: key(changed.key), text: 'perSecond' },
+	{ name: 'key-yaml', path: key('/config/production/orders/deployment.yaml'), text: 'replicas' },
+	{ name: 'key-bytes', path: key('/secrets/session-key'), text: 'session-key' },
+	{ name: 'locks', path: 'locks/', text: 'payments/settlement' },
+	{ name: 'lock', path: 'locks/?name=payments/settlement', text: 'payments/settlement' },
+	{ name: 'elections', path: 'elections/', text: 'order-processing' },
+	{ name: 'election', path: 'elections/?name=order-processing', text: 'order-processing' },
+	{ name: 'leases', path: 'leases/', text: /services\/|sessions\// },
+	{ name: 'v2-keys', path: 'keys/', api: 'v2', text: 'config' },
+	{ name: 'v2-key', path: key(changed.key.replace('limits', 'database')), api: 'v2', text: 'database' },
+	{ name: 'v2-locks', path: 'locks/', api: 'v2', text: 'payments/settlement' },
+	{ name: 'v2-overview', path: '', api: 'v2', text: 'member0' },
+];
+
+describe.for(schemes)('%s', (scheme) => {
+	test.for(widths)('%s', async (width, { open }) => {
+		const kind = { scheme, width, reducedMotion: true };
+		const sites = { v3: { gateway: v3, visit: await open(v3.page(), kind) }, v2: { gateway: v2, visit: await open(v2.page(), kind) } };
+		const findings: string[] = [];
+		for (const { name, path, api, text } of pictures) {
+			const { gateway, visit } = sites[api ?? 'v3'];
+			try {
+				await visit.page.goto(gateway.page(path));
+				await visit.page.locator('main').getByText(text).first().waitFor({ timeout: 8_000 });
+				await shot(visit, name);
+				await axe(visit.page);
+			} catch (error) {
+				findings.push(`${name}: ${(error as Error).message}`);
+			}
+		}
+		expect(findings.join('\n')).toBe('');
+	});
+});
+
+test('the overview, when there has been something for its charts', async ({ open }) => {
+	const kinds = schemes.flatMap((scheme) => widths.map((width) => ({ scheme, width, reducedMotion: true })));
+	const visits = await Promise.all(kinds.map((kind) => open(v3.page(), kind)));
+	await sleep(15_000); // what they are about
+	for (const visit of visits) {
+		await visit.page.locator('main').getByText('member2').first().waitFor();
+		await shot(visit, 'overview');
+		await axe(visit.page);
+	}
+});
