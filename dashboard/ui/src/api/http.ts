@@ -16,6 +16,8 @@ export interface Request {
 	timeout?: number;
 	/** It may write: without an answer, its outcome is unknown. */
 	writes?: boolean;
+	/** The page does without it: don't ask the user who they are, if etcd wants to know. */
+	quiet?: boolean;
 }
 
 const patience = 15_000;
@@ -26,7 +28,7 @@ export async function send(path: string, request: Request = {}): Promise<Respons
 		return await attempt(path, request);
 	} catch (thrown) {
 		// A token of etcd's ends after some minutes.
-		if (thrown instanceof Failure && thrown.kind === 'signIn' && (await renew())) return attempt(path, request);
+		if (thrown instanceof Failure && thrown.kind === 'signIn' && !(request.quiet && !authorization()) && (await renew())) return attempt(path, request);
 		throw thrown;
 	}
 }

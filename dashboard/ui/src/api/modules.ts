@@ -1,8 +1,8 @@
 // The gateway's own API: locks and elections.
 
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { Failure } from './failure.ts';
 import { ask, broken, send } from './http.ts';
+import { serverSent } from './server-sent.ts';
 
 /** Which of the modules: what is a lock's name there is an election's here. */
 export type Module = 'lock' | 'leader';
@@ -44,11 +44,13 @@ export interface ModuleEvent {
 }
 
 export interface ListenHandlers {
-	/** Everything as it is, when the stream begins. */
+	/** It is answered, and etcd's index was this one by then: what comes with one that is not greater is the past. */
+	onOpen?(index: number): void;
+	/** Everything as it is: when the stream begins, and when very much has happened at once. */
 	onState(queues: Queue[], id: number): void;
 	onEvent(event: ModuleEvent): void;
-	/** Anything at all has come, if only a comment: the stream lives. */
-	onSign(): void;
+	/** Something has come, if only a comment: the stream lives. With an id, nothing else has happened up to there. */
+	onSign(id: number | undefined): void;
 }
 
 function address(module: Module, key = ''): string {
@@ -67,35 +69,41 @@ export async function listen(module: Module, options: { prefix?: string; after?:
 		timeout: 0,
 		signal,
 	});
-	if (!answer.body) return;
-	const events = answer.body
-		.pipeThrough(new TextDecoderStream())
-		.pipeThrough(new EventSourceParserStream({ onComment: () => handlers.onSign() }))
-		.getReader();
+	if (!(answer.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) {
+		throw new Failure('unreachable', 'something else than the gateway has answered');
+	}
+	handlers.onOpen?.(Number(answer.headers.get('X-Etcd-Index') ?? 0));
 	try {
-		for (;;) {
-			const { done, value: event } = await events.read();
-			if (done) return;
-			handlers.onSign();
-			if (!event.data) continue;
-			const id = Number(event.id ?? 0);
-			if (event.event === 'state') {
-				handlers.onState((JSON.parse(event.data) as { items: Queue[] }).items, id);
+		for await (const { event, data, id } of serverSent(answer)) {
+			const number = id === undefined ? undefined : Number(id);
+			if (data === '') {
+				handlers.onSign(number);
+			} else if (event === 'state') {
+				handlers.onState((JSON.parse(data) as { items: Queue[] }).items, number ?? 0);
 			} else {
-				const { entry, ...queue } = JSON.parse(event.data) as Queue & { entry?: { index: number; value: string } };
-				handlers.onEvent({ name: event.event as EventName, queue, entry, id });
+				const { entry, ...queue } = JSON.parse(data) as Queue & { entry?: { index: number; value: string } };
+				handlers.onEvent({ name: event as EventName, queue, entry, id: number ?? 0 });
 			}
 		}
 	} catch (thrown) {
 		throw broken(thrown, signal);
-	} finally {
-		void events.cancel().catch(() => undefined);
 	}
 }
 
 /** A lock or an election, with its whole queue. */
 export function show(module: Module, key: string, signal?: AbortSignal): Promise<Queue> {
 	return ask(address(module, key), { headers: { Accept: 'application/json' }, signal });
+}
+
+/** All locks or elections, a page at a time. */
+export async function* list(module: Module, signal?: AbortSignal): AsyncGenerator<Queue[]> {
+	let after: string | undefined;
+	do {
+		const query = new URLSearchParams({ limit: '1000', ...(after !== undefined && { continue: after }) });
+		const page = await ask<{ items: Queue[]; continue?: string }>(`${address(module)}?${query}`, { headers: { Accept: 'application/json' }, signal });
+		yield page.items;
+		after = page.continue;
+	} while (after !== undefined);
 }
 
 /**

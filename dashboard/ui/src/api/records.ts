@@ -22,7 +22,7 @@ export async function beginnings(prefix: string, module: Module, signal?: AbortS
 	let limit = atATime;
 	for (let seen = 0; seen < atMost; ) {
 		try {
-			const { kvs, more } = await range({ key, end, limit, maxBytes }, signal);
+			const { kvs, more } = await range({ key, end, limit, maxBytes, quiet: true }, signal);
 			for (const kv of kvs) {
 				const since = beginning(kv.value);
 				if (since !== undefined) found.set(kv.createRevision, since);

@@ -56,6 +56,8 @@ export interface RangeOptions {
 	descending?: boolean;
 	/** Of a longer answer the rest is not read; then it throws TooLong. */
 	maxBytes?: number;
+	/** The page does without it: don't ask the user who they are, if etcd wants to know. */
+	quiet?: boolean;
 }
 
 export interface Range {
@@ -95,7 +97,7 @@ function rangeAnswer(raw: RawRange, bytes: number, revision = Number(raw.header?
 }
 
 export async function range(options: RangeOptions, signal?: AbortSignal): Promise<Range> {
-	const answer = await send('v3/kv/range', { method: 'POST', json: rangeRequest(options), signal });
+	const answer = await send('v3/kv/range', { method: 'POST', json: rangeRequest(options), signal, quiet: options.quiet ?? false });
 	try {
 		const { body, bytes } = await readJSON<RawRange>(answer, options.maxBytes);
 		return rangeAnswer(body, bytes);

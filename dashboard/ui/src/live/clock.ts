@@ -3,14 +3,32 @@
 import { signal } from '@preact/signals';
 
 let timer: ReturnType<typeof setInterval> | undefined;
+let wall = 0;
+let steady = 0;
 
 /** Now, in milliseconds since 1970, four times a second. */
 export const now = signal(Date.now(), {
 	watched() {
-		now.value = Date.now();
-		timer = setInterval(() => (now.value = Date.now()), 250);
+		wall = now.value = Date.now();
+		steady = performance.now();
+		timer = setInterval(tick, 250);
 	},
 	unwatched() {
 		clearInterval(timer);
 	},
 });
+
+/**
+ * Counts how often the clock has jumped: somebody has set it, or the machine has slept.
+ * What was counted down until then may be wrong.
+ */
+export const jumps = signal(0);
+
+function tick(): void {
+	const wallNow = Date.now();
+	const steadyNow = performance.now();
+	const passed = wallNow - wall;
+	if (Math.abs(passed - (steadyNow - steady)) > 1000 || passed > 10_000) jumps.value++;
+	wall = now.value = wallNow;
+	steady = steadyNow;
+}

@@ -2,7 +2,7 @@
 // page is hidden, and says how it is.
 
 import { type ReadonlySignal, signal } from '@preact/signals';
-import { asFailure, type Failure, isAbort } from '../api/failure.ts';
+import { asFailure, type Failure } from '../api/failure.ts';
 import { authorization, user } from '../api/session.ts';
 
 /**
@@ -44,12 +44,14 @@ export function keep(open: (o: Opened) => Promise<void>): Stream {
 
 	async function run(): Promise<void> {
 		clearTimeout(timer);
+		let stood: number | undefined;
 		running?.abort();
 		if (stopped) return;
 		if (document.hidden) {
 			state.value = 'resting';
 			return;
 		}
+		if (state.value === 'live') state.value = 'broken';
 		const own = new AbortController();
 		running = own;
 		try {
@@ -57,18 +59,22 @@ export function keep(open: (o: Opened) => Promise<void>): Stream {
 				signal: own.signal,
 				live() {
 					if (own.signal.aborted) return;
-					pause = shortest;
+					stood ??= performance.now();
 					state.value = 'live';
 					failure.value = undefined;
 				},
 			});
 		} catch (thrown) {
-			if (own.signal.aborted || isAbort(thrown)) return;
+			if (own.signal.aborted) return;
 			failure.value = asFailure(thrown);
 		}
 		if (own.signal.aborted) return;
-		// It has ended by itself: a stream that had stood is opened again at once.
 		state.value = state.value === 'opening' ? 'opening' : 'broken';
+		// It goes on when another user has signed in, and asks nobody again and again.
+		if (failure.value?.kind === 'signIn') return;
+		// One that had stood for a while is opened again at once. One that ends
+		// each time it is opened is not.
+		if (stood !== undefined && performance.now() - stood > longest) pause = shortest;
 		timer = setTimeout(() => void run(), pause * (0.75 + Math.random() / 2));
 		pause = Math.min(pause * 2, longest);
 	}

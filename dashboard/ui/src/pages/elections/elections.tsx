@@ -1,5 +1,8 @@
-import { Page } from '../../ui/parts.tsx';
+// Every election, live.
+
+import { Board } from '../queues/board.tsx';
+import { election } from '../queues/words.ts';
 
 export function Elections() {
-	return <Page title="Elections">{null}</Page>;
+	return <Board words={election} />;
 }

@@ -1,5 +1,8 @@
-import { Page } from '../../ui/parts.tsx';
+// Every lock, live.
+
+import { Board } from '../queues/board.tsx';
+import { lock } from '../queues/words.ts';
 
 export function Locks() {
-	return <Page title="Locks">{null}</Page>;
+	return <Board words={lock} />;
 }

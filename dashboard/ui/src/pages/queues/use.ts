@@ -1,0 +1,32 @@
+// What the pages of locks, elections and leases use of the browser.
+
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+/** Whether a media query holds. */
+export function useMedia(query: string): boolean {
+	const [holds, setHolds] = useState(() => matchMedia(query).matches);
+	useEffect(() => {
+		const media = matchMedia(query);
+		const look = (): void => setHolds(media.matches);
+		look();
+		media.addEventListener('change', look);
+		return () => media.removeEventListener('change', look);
+	}, [query]);
+	return holds;
+}
+
+/** An element's width, as it changes. */
+export function useWidth(): [ref: { current: HTMLDivElement | null }, width: number] {
+	const ref = useRef<HTMLDivElement>(null);
+	const [width, setWidth] = useState(0);
+	useLayoutEffect(() => {
+		const box = ref.current;
+		if (!box) return;
+		const look = (): void => setWidth(box.clientWidth);
+		look();
+		const watcher = new ResizeObserver(look);
+		watcher.observe(box);
+		return () => watcher.disconnect();
+	}, []);
+	return [ref, width];
+}
