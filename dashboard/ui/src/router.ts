@@ -64,8 +64,8 @@ export function parameter(text: string | undefined): Bytes | undefined {
 	return text === undefined ? undefined : fromText(text);
 }
 
-/** Asked before the user leaves a page; false keeps them there. */
-export type Guard = () => Promise<boolean>;
+/** Asked before the user goes to another place; false keeps them where they are. */
+export type Guard = (to: Place) => Promise<boolean>;
 
 let guard: Guard | undefined;
 
@@ -84,7 +84,7 @@ export function guardLeaving(ask: Guard): () => void {
 export async function go(to: string, { replace = false } = {}): Promise<void> {
 	const url = new URL(to, location.href);
 	if (url.href === location.href) return;
-	if (guard && !(await guard())) return;
+	if (guard && !(await guard(parse(url)))) return;
 	history[replace ? 'replaceState' : 'pushState'](null, '', url);
 	place.value = parse(url);
 	if (!replace) scrollTo(0, 0);

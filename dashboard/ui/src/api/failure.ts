@@ -21,11 +21,14 @@ export class Failure extends Error {
 	override readonly name = 'Failure';
 	readonly kind: Kind;
 	readonly status: number;
+	/** The index of etcd's v2 store at that moment, 0 if it was not told. */
+	readonly index: number;
 
-	constructor(kind: Kind, message: string, status = 0) {
+	constructor(kind: Kind, message: string, status = 0, index = 0) {
 		super(message);
 		this.kind = kind;
 		this.status = status;
+		this.index = index;
 	}
 }
 
@@ -113,6 +116,7 @@ interface ErrorBody {
 	errorCode?: number;
 	message?: string;
 	cause?: string;
+	index?: number;
 	error?: string | { message?: string; grpc_code?: number };
 	code?: number;
 }
@@ -148,5 +152,5 @@ export function fromAnswer(status: number, text: string): Failure {
 		(body.errorCode === undefined ? undefined : codes[body.errorCode]) ??
 		statuses[status] ??
 		'other';
-	return new Failure(kind, message, status);
+	return new Failure(kind, message, status, body.index);
 }

@@ -202,10 +202,10 @@ export async function leases(signal?: AbortSignal): Promise<string[]> {
 	return (raw.leases ?? []).map((l) => l.ID ?? '0');
 }
 
-export async function lease(id: string, signal?: AbortSignal): Promise<Lease> {
+export async function lease(id: string, signal?: AbortSignal, { keys = true } = {}): Promise<Lease> {
 	const raw = await ask<{ ID?: string; TTL?: string; grantedTTL?: string; keys?: string[] }>('v3/lease/timetolive', {
 		method: 'POST',
-		json: { ID: id, keys: true },
+		json: { ID: id, keys },
 		signal,
 	});
 	return { id, ttl: Number(raw.TTL ?? 0), granted: Number(raw.grantedTTL ?? 0), keys: (raw.keys ?? []).map(fromBase64) };
