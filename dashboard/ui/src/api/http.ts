@@ -59,7 +59,7 @@ async function attempt(path: string, { method = 'GET', json, form, headers, sign
 /** What a connection that broke, or took too long, means. */
 export function broken(thrown: unknown, signal: AbortSignal | undefined, writes = false): unknown {
 	if (signal?.aborted) return isAbort(thrown) ? thrown : new DOMException('given up', 'AbortError');
-	if (thrown instanceof Failure) return thrown;
+	if (thrown instanceof Failure || thrown instanceof TooLong) return thrown;
 	return new Failure(writes ? 'unknown' : 'unreachable', asFailure(thrown).message);
 }
 

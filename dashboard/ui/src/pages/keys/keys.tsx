@@ -1,5 +1,12 @@
-import { Page } from '../../ui/parts.tsx';
+// Every key of etcd: folders, their keys, and the key that is open.
+
+import './keys.css';
+
+import { place } from '../../router.ts';
+import { Browser } from './browse/browser.tsx';
+import { where } from './browse/where.ts';
 
 export function Keys() {
-	return <Page title="Keys">{null}</Page>;
+	const { parameters } = place.value;
+	return <Browser at={where(parameters)} landed={parameters.size === 0} />;
 }

@@ -1,0 +1,77 @@
+// Asks before all that is below a folder is deleted.
+
+import { useEffect, useState } from 'preact/hooks';
+import { type Bytes, fromText, isPlain, toText } from '../../../api/bytes.ts';
+import { asFailure, type Failure } from '../../../api/failure.ts';
+import type { Space } from '../../../live/folder.ts';
+import { Dialog, say } from '../../../ui/dialog.tsx';
+import { Busy, Button, count as said, Problem } from '../../../ui/parts.tsx';
+import { Data } from '../../../ui/text.tsx';
+import { hasGateways, spaces } from './spaces.ts';
+
+const many = 100;
+
+export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Space; prefix: Bytes; onClose(): void; onDeleted(): void }) {
+	const [count, setCount] = useState<{ keys: number | undefined }>();
+	const [failure, setFailure] = useState<Failure>();
+	const [typed, setTyped] = useState('');
+	const [busy, setBusy] = useState(false);
+	useEffect(() => {
+		const own = new AbortController();
+		spaces[space].count(prefix, own.signal).then(
+			(keys) => setCount({ keys }),
+			(thrown: unknown) => !own.signal.aborted && setFailure(asFailure(thrown)),
+		);
+		return () => own.abort();
+	}, [space, prefix]);
+
+	const keys = count?.keys;
+	const text = toText(prefix);
+	const [word, expected] = text !== undefined && isPlain(text) ? ['the folder', prefix] : ['the number of keys', fromText(String(keys ?? 0))];
+	const careful = count !== undefined && (keys === undefined || keys > many);
+	const sure = count !== undefined && (!careful || fromText(typed.trim()) === expected);
+	const remove = async (): Promise<void> => {
+		setBusy(true);
+		setFailure(undefined);
+		try {
+			await spaces[space].removeFolder(prefix);
+			say('Deleted');
+			onDeleted();
+		} catch (thrown) {
+			setFailure(asFailure(thrown));
+			setBusy(false);
+		}
+	};
+	return (
+		<Dialog title="Delete a folder" onClose={onClose}>
+			<p>
+				<Data bytes={prefix} max={200} />
+			</p>
+			{!count && !failure && <Busy>Counting…</Busy>}
+			{count && (
+				<p>
+					{keys === undefined ? 'There are more keys below it than can be counted here.' : keys === 1 ? 'There is 1 key below it.' : `There are ${said(keys)} keys below it.`} They are deleted at once, and so are those that
+					are made below it meanwhile. It can't be undone.
+				</p>
+			)}
+			{hasGateways(space, prefix) && <p class="note warn">Locks and elections are in there: deleting them takes each lock from its holder.</p>}
+			{careful && (
+				<label class="field">
+					<span>
+						Type {word} to confirm: <code>{toText(expected)}</code>
+					</span>
+					<input class="input data" value={typed} autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+				</label>
+			)}
+			{failure && <Problem failure={failure} />}
+			<div class="buttons">
+				<Button autofocus onClick={onClose}>
+					Cancel
+				</Button>
+				<Button kind="danger" disabled={!sure || busy} onClick={() => void remove()}>
+					{keys === undefined ? 'Delete all' : keys === 1 ? 'Delete 1 key' : `Delete ${said(keys)} keys`}
+				</Button>
+			</div>
+		</Dialog>
+	);
+}
