@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import type { Bytes } from '../api/bytes.ts';
 import { asFailure, Failure } from '../api/failure.ts';
 import { TooLong } from '../api/http.ts';
-import { authorization } from '../api/session.ts';
+import { user } from '../api/session.ts';
 import { get, type Node, normal } from '../api/v2.ts';
 import { type V2Change, watchV2 } from '../api/v2-watch.ts';
 import { subfolder } from '../pages/keys/browse/names.ts';
@@ -29,7 +29,7 @@ export function openDirectory(prefix: Bytes): Folder {
 	let last: number | undefined;
 	let [first, behind] = [0, 0];
 	let frame = 0;
-	let reader = authorization();
+	let reader = user.peek();
 	const ended = new AbortController();
 
 	const draw = (): void => {
@@ -99,8 +99,8 @@ export function openDirectory(prefix: Bytes): Folder {
 	}
 
 	const stream = keep(async ({ live, signal }) => {
-		if (reader !== authorization()) {
-			reader = authorization();
+		if (reader !== user.peek()) {
+			reader = user.peek();
 			[entries, ready, last] = [[], false, undefined];
 			draw();
 		}

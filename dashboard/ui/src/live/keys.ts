@@ -8,7 +8,7 @@
 import { signal } from '@preact/signals';
 import { type Bytes, prefixEnd } from '../api/bytes.ts';
 import { asFailure, Failure, isAbort } from '../api/failure.ts';
-import { authorization } from '../api/session.ts';
+import { user } from '../api/session.ts';
 import { range } from '../api/v3.ts';
 import { type Change, watch } from '../api/watch.ts';
 import { subfolder } from '../pages/keys/browse/names.ts';
@@ -42,7 +42,7 @@ export function openFolder(prefix: Bytes): Folder {
 	let checking: ReturnType<typeof setTimeout> | undefined;
 	let frame = 0;
 	/** Who reads: another one may see other keys. */
-	let reader = authorization();
+	let reader = user.peek();
 	const ended = new AbortController();
 
 	const draw = (): void => {
@@ -191,8 +191,8 @@ export function openFolder(prefix: Bytes): Folder {
 	}
 
 	const stream = keep(async ({ live, signal }) => {
-		if (reader !== authorization()) {
-			reader = authorization();
+		if (reader !== user.peek()) {
+			reader = user.peek();
 			[entries, edge, ready, last] = [[], prefix, false, undefined];
 			draw();
 		}
