@@ -57,10 +57,12 @@ type Status struct {
 type Metrics struct {
 	// Requests that clients had handled: over v3, calls of gRPC, where a stream counts
 	// at its end, without those about the cluster itself, which are mostly these; over
-	// v2, what was done to the member's copy of the keys.
+	// v2, what was done to the member's copy of the keys, with two reads for each time
+	// that the member was asked for this.
 	Requests *uint64 `json:"requests,omitempty"`
 
-	// Those that failed; not those that their client broke off.
+	// Those that failed; not those that their client broke off, and no reads of what is
+	// not there.
 	Failed *uint64 `json:"failed,omitempty"`
 
 	FSync  *Timing `json:"fsync,omitempty"`  // of the write-ahead log

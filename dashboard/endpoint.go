@@ -119,6 +119,7 @@ const (
 	errRefused  = trouble("cannot be reached: nothing listens at its address")
 	errAway     = trouble("cannot be reached")
 	errDistrust = trouble("shows a TLS certificate that the gateway does not trust")
+	errBroken   = trouble("breaks the connection off")
 	errNoTLS    = trouble("does not speak TLS")
 	errAlert    = trouble("refuses the gateway's TLS connection")
 )
@@ -136,10 +137,12 @@ func words(err error) trouble {
 		return errRefused
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return errDistrust
-	case errors.As(err, new(tls.RecordHeaderError)):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
 		return errNoTLS
 	case errors.As(err, &op) && op.Op == "remote error":
 		return errAlert
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // so does one that wants TLS, or does not
+		return errBroken
 	}
 	return errAway
 }

@@ -114,19 +114,20 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 // takesGzip says whether a client wants gzip. What it would like best is not asked,
 // there being nothing else.
 func takesGzip(r *http.Request) bool {
+	others := false
 	for _, header := range r.Header.Values("Accept-Encoding") {
 		for coding := range strings.SplitSeq(header, ",") {
 			name, params, _ := strings.Cut(coding, ";")
-			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, "gzip") && name != "*" {
-				continue
-			}
 			q, weighed := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
-			if weight, err := strconv.ParseFloat(q, 64); !weighed || err == nil && weight > 0 {
-				return true
+			weight, err := strconv.ParseFloat(q, 64)
+			wanted := !weighed || err == nil && weight > 0
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "gzip":
+				return wanted
+			case "*":
+				others = wanted
 			}
-			return false
 		}
 	}
-	return false
+	return others
 }

@@ -121,12 +121,15 @@ func (h *health) trouble() string {
 // storeStats are counters by name, such as getsSuccess and deleteFail.
 type storeStats map[string]uint64
 
+// sum counts them. That there is no such key is an answer to a read, and no failure.
 func (s storeStats) sum() (all, failed *uint64) {
 	all, failed = new(uint64), new(uint64)
 	for name, n := range s {
-		if strings.HasSuffix(name, "Fail") {
+		switch {
+		case name == "getsFail", strings.HasSuffix(name, "Success"):
+		case strings.HasSuffix(name, "Fail"):
 			*failed += n
-		} else if !strings.HasSuffix(name, "Success") {
+		default:
 			continue
 		}
 		*all += n
