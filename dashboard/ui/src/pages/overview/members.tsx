@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { type Row, type Status, type View } from '../../live/cluster.ts';
+import { settings } from '../../settings.ts';
 import { count, Dot, Panel, Pill, size } from '../../ui/parts.tsx';
 import { Text } from '../../ui/text.tsx';
 import { called, clock, lag } from './health.ts';
@@ -35,7 +36,7 @@ const columns: readonly Column[] = [
 		cell: (row, s, v) => (row.status ? count(lag(s, v.rows)) : '–'),
 		has: (s) => s.raftAppliedIndex > 0,
 	},
-	{ head: 'Revision', number: true, cell: (_, s) => count(s.revision), has: (s) => s.revision > 0 },
+	{ head: settings.api === 'v2' ? 'Index' : 'Revision', number: true, cell: (_, s) => count(s.revision), has: (s) => s.revision > 0 },
 ];
 
 export function Members({ view }: { view: View }) {
