@@ -1,29 +1,14 @@
 // The frame around the pages: where one can go, and who one is.
 
 import { effect } from '@preact/signals';
-import type { ComponentType } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { asked, signOut, user } from '../api/session.ts';
-import { Elections } from '../pages/elections/elections.tsx';
-import { Keys } from '../pages/keys/keys.tsx';
-import { Leases } from '../pages/leases/leases.tsx';
-import { Locks } from '../pages/locks/locks.tsx';
-import { Missing } from '../pages/missing.tsx';
-import { Overview } from '../pages/overview/overview.tsx';
 import { href, type Page, place } from '../router.ts';
 import { settings } from '../settings.ts';
 import { Confirmation, Toasts } from '../ui/dialog.tsx';
 import { Button, Pill } from '../ui/parts.tsx';
+import { Content, pages } from './pages.tsx';
 import { SignIn } from './sign-in.tsx';
-
-const pages: Record<Page, { title: string; content: ComponentType }> = {
-	overview: { title: 'Overview', content: Overview },
-	keys: { title: 'Keys', content: Keys },
-	locks: { title: 'Locks', content: Locks },
-	elections: { title: 'Elections', content: Elections },
-	leases: { title: 'Leases', content: Leases },
-	missing: { title: 'Not found', content: Missing },
-};
 
 const shown: readonly Page[] = ['overview', 'keys', 'locks', 'elections', ...(settings.api === 'v3' ? (['leases'] as const) : [])];
 
@@ -33,7 +18,6 @@ effect(() => {
 
 export function App() {
 	const { page } = place.value;
-	const Content = pages[page].content;
 	const main = useRef<HTMLElement>(null);
 	const first = useRef(true);
 	useEffect(() => {
@@ -72,7 +56,7 @@ export function App() {
 				</div>
 			</header>
 			<main id="main" ref={main} tabIndex={-1}>
-				<Content />
+				<Content page={page} />
 			</main>
 			<Toasts />
 			<Confirmation />

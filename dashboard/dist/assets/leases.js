@@ -1,0 +1,1 @@
+import{u as e,v as t}from"./index.js";function n(){return t(e,{title:`Leases`,children:null})}export{n as Leases};

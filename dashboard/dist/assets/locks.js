@@ -1,0 +1,1 @@
+import{r as e,t}from"./board.js";import{v as n}from"./index.js";function r(){return n(t,{words:e})}export{r as Locks};
