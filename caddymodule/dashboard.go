@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-etcd/caddy-etcd/dashboard"
+	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 func init() {
@@ -60,24 +62,24 @@ func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request) (bool, error)
 	if d.ReadOnly && refusedReadOnly(w, r, d.app) {
 		return true, nil
 	}
-	if to := leadsTo(r); to != "" {
-		dashboard.Protect(w.Header())
-		redirect(w, r, to)
-		return true, nil
-	}
-	if !below(r.URL.Path, dashboard.Root) {
+	to := leadsTo(r)
+	if to == "" && !below(r.URL.Path, dashboard.Root) {
 		return false, nil
 	}
 	dashboard.Protect(w.Header())
-	if !below(caddyhttp.CleanPath(r.URL.Path, true), dashboard.Root) {
+	var err error
+	switch {
+	case to != "":
+		err = redirect(w, r, to)
+	case !below(caddyhttp.CleanPath(r.URL.Path, true), dashboard.Root):
 		// As for the modules: what protects the dashboard does not protect this.
-		notFound(w, r, d.app)
-		return true, nil
-	}
-	if r.URL.Path == dashboard.ClusterPath {
+		err = store.ErrNotFound
+	case r.URL.Path == dashboard.ClusterPath:
 		return true, d.cluster(w, r)
+	default:
+		err = d.page.Serve(w, asWritten(r))
 	}
-	if err := d.page.Serve(w, r); err != nil {
+	if err != nil {
 		fail(w, r, err, d.app)
 	}
 	return true, nil
@@ -100,9 +102,6 @@ func (d *Dashboard) cluster(w http.ResponseWriter, r *http.Request) error {
 // leadsTo is where the dashboard is, from an address that leads there. It is
 // relative, because what stands before /mod may have been stripped on the way here.
 func leadsTo(r *http.Request) string {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return ""
-	}
 	switch r.URL.EscapedPath() {
 	case "/mod":
 		return "mod/dashboard/"
@@ -112,12 +111,39 @@ func leadsTo(r *http.Request) string {
 	return ""
 }
 
-func redirect(w http.ResponseWriter, r *http.Request, to string) {
+func redirect(w http.ResponseWriter, r *http.Request, to string) error {
+	if err := dashboard.ReadsOnly(w, r); err != nil {
+		return err
+	}
 	if r.URL.RawQuery != "" {
 		to += "?" + r.URL.RawQuery
 	}
 	w.Header().Set("Location", to) // http.Redirect would make an absolute path of it
 	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+// asWritten is the request with its path as the client wrote it, from /mod on. When it
+// strips a prefix, Caddy takes dots out too, also encoded ones, and makes one slash of
+// several: to a browser, all of those are folders.
+func asWritten(r *http.Request) *http.Request {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok {
+		return r
+	}
+	written, now := original.URL.EscapedPath(), caddyhttp.CleanPath(r.URL.Path, true)
+	for i := range written {
+		if written[i] != '/' {
+			continue
+		}
+		path, err := url.PathUnescape(written[i:])
+		if err == nil && caddyhttp.CleanPath(path, true) == now {
+			asked := r.Clone(r.Context())
+			asked.URL.Path, asked.URL.RawPath = path, written[i:]
+			return asked
+		}
+	}
+	return r
 }
 
 // UnmarshalCaddyfile parses the handler. Syntax:

@@ -56,15 +56,15 @@ func (p *Page) Serve(w http.ResponseWriter, r *http.Request) error {
 	if f == nil {
 		return store.ErrNotFound
 	}
-	if err := readsOnly(w, r); err != nil {
+	if err := ReadsOnly(w, r); err != nil {
 		return err
 	}
 	f.serve(w, r)
 	return nil
 }
 
-// readsOnly returns lockmod.NotAllowed for every method but GET and HEAD.
-func readsOnly(w http.ResponseWriter, r *http.Request) error {
+// ReadsOnly returns lockmod.NotAllowed for every method but GET and HEAD.
+func ReadsOnly(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}

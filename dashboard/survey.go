@@ -111,7 +111,7 @@ func (s *Survey) Report(ctx context.Context) ([]byte, error) {
 // Serve answers a request for ClusterPath with a report. Its errors are those of Report,
 // and lockmod.NotAllowed; then nothing is written but headers.
 func (s *Survey) Serve(w http.ResponseWriter, r *http.Request) error {
-	if err := readsOnly(w, r); err != nil {
+	if err := ReadsOnly(w, r); err != nil {
 		return err
 	}
 	text, err := s.Report(r.Context())
