@@ -49,3 +49,15 @@ export function beginning(entry: Bytes): number | undefined {
 		return undefined; // somebody else's
 	}
 }
+
+/** What an entry of the gateway's says: whether it holds, and its value ('-' without one is not told apart). */
+export function record(entry: Bytes): { held: boolean; value: Bytes } | undefined {
+	const end = entry.indexOf('\n');
+	if (end < 0) return undefined;
+	try {
+		const { state } = JSON.parse(entry.slice(0, end)) as { state?: unknown };
+		return { held: state === 'held', value: entry.slice(end + 1) as Bytes };
+	} catch {
+		return undefined; // somebody else's
+	}
+}

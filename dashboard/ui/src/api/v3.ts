@@ -2,7 +2,7 @@
 // is zero or empty is left out.
 
 import { type Bytes, fromBase64, toBase64 } from './bytes.ts';
-import { ask, broken, readJSON, send } from './http.ts';
+import { ask, broken, readJSON, send, TooLong } from './http.ts';
 
 export interface KeyValue {
 	key: Bytes;
@@ -195,6 +195,8 @@ export interface Lease {
 	/** The seconds left; below 0 if there is no such lease. */
 	ttl: number;
 	keys: Bytes[];
+	/** Its keys are longer than was wanted, so none is there. */
+	tooMany: boolean;
 }
 
 export async function leases(signal?: AbortSignal): Promise<string[]> {
@@ -202,13 +204,21 @@ export async function leases(signal?: AbortSignal): Promise<string[]> {
 	return (raw.leases ?? []).map((l) => l.ID ?? '0');
 }
 
-export async function lease(id: string, signal?: AbortSignal, { keys = true } = {}): Promise<Lease> {
-	const raw = await ask<{ ID?: string; TTL?: string; grantedTTL?: string; keys?: string[] }>('v3/lease/timetolive', {
-		method: 'POST',
-		json: { ID: id, keys },
-		signal,
-	});
-	return { id, ttl: Number(raw.TTL ?? 0), granted: Number(raw.grantedTTL ?? 0), keys: (raw.keys ?? []).map(fromBase64) };
+/** A lease, with its keys in their order; without them, if they are longer than maxBytes. */
+export async function lease(id: string, signal?: AbortSignal, { keys = true, maxBytes }: { keys?: boolean; maxBytes?: number } = {}): Promise<Lease> {
+	const look = async (wanted: boolean): Promise<Lease> => {
+		const answer = await send('v3/lease/timetolive', { method: 'POST', json: { ID: id, keys: wanted }, signal });
+		const { body } = await readJSON<{ TTL?: string; grantedTTL?: string; keys?: string[] }>(answer, maxBytes);
+		return { id, ttl: Number(body.TTL ?? 0), granted: Number(body.grantedTTL ?? 0), keys: (body.keys ?? []).map(fromBase64).sort(), tooMany: keys && !wanted };
+	};
+	try {
+		return await look(keys).catch((thrown: unknown) => {
+			if (thrown instanceof TooLong) return look(false);
+			throw thrown;
+		});
+	} catch (thrown) {
+		throw broken(thrown, signal);
+	}
 }
 
 /** Grants a lease for so many seconds, and returns its ID. */
