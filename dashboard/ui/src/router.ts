@@ -30,7 +30,7 @@ const subject: Partial<Record<Page, string>> = { keys: 'key', locks: 'name', ele
 export function parse(url: URL): Place {
 	const path = url.pathname.startsWith(home.pathname) ? url.pathname.slice(home.pathname.length) : '';
 	const [first = '', ...rest] = path.split('/');
-	const page = pages[first] ?? 'missing';
+	const page = (Object.hasOwn(pages, first) ? pages[first] : undefined) ?? 'missing';
 	const parameters = new Map<string, Bytes>();
 	for (const pair of url.search.slice(1).split('&')) {
 		if (!pair) continue;

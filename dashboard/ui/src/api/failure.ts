@@ -122,35 +122,41 @@ interface ErrorBody {
 }
 
 const messages: [RegExp, Kind][] = [
-	[/user name is empty|invalid auth token|authentication failed|insufficient credentials|requires user authentication/i, 'signIn'],
+	[/user name is empty|invalid auth token|authentication failed|insufficient credentials|requires user authentication|auth store is old/i, 'signIn'],
 	[/permission denied|not permitted/i, 'forbidden'],
 	[/database space exceeded/i, 'noSpace'],
 	[/revision has been compacted|event in requested index is outdated/i, 'compacted'],
 	[/request is too large|message larger than max/i, 'tooLarge'],
 	[/too many requests/i, 'busy'],
-	[/request timed out|context deadline exceeded/i, 'unknown'],
-	[/no leader|leader changed|unhealthy cluster|server stopped|connection (refused|error)/i, 'unavailable'],
+	[/request timed out|context deadline exceeded|server stopped|leader changed/i, 'unknown'],
+	[/no leader|leader election|raft internal error|unhealthy cluster|connection (refused|error)/i, 'unavailable'],
 	[/requested lease not found|key not found/i, 'notFound'],
 ];
 
 const codes: Record<number, Kind> = { 217: 'crossOrigin', 218: 'readOnly', 301: 'unknown', 300: 'unavailable', 100: 'notFound', 101: 'conflict', 105: 'conflict', 401: 'compacted' };
 
-const statuses: Record<number, Kind> = { 401: 'signIn', 403: 'forbidden', 404: 'notFound', 410: 'compacted', 412: 'conflict', 413: 'tooLarge', 429: 'busy', 502: 'unavailable', 503: 'unavailable', 504: 'unknown' };
+const statuses: Record<number, Kind> = { 401: 'signIn', 403: 'forbidden', 404: 'notFound', 410: 'compacted', 412: 'conflict', 413: 'tooLarge', 429: 'busy', 502: 'unknown', 503: 'unavailable', 504: 'unknown' };
 
-/** The failure that an answer with an error status tells of. */
-export function fromAnswer(status: number, text: string): Failure {
+// With these codes, etcd's v2 API has the reason in the cause. Elsewhere that is a key,
+// which may read like anything.
+const inCause = [300, 301];
+
+/**
+ * The failure that an answer with an error status tells of. What only reads has no
+ * outcome that could be unknown.
+ */
+export function fromAnswer(status: number, text: string, writes = false): Failure {
 	let body: ErrorBody = {};
 	try {
-		body = JSON.parse(text) as ErrorBody;
+		body = (JSON.parse(text) as ErrorBody | null) ?? {};
 	} catch {
 		// Caddy's own errors have no body, and a proxy's are pages.
 	}
 	const inner = typeof body.error === 'object' ? body.error.message : body.error;
-	const message = [body.message ?? inner ?? `status ${status}`, body.cause].filter(Boolean).join(': ');
-	const kind =
-		messages.find(([pattern]) => pattern.test(message))?.[1] ??
-		(body.errorCode === undefined ? undefined : codes[body.errorCode]) ??
-		statuses[status] ??
-		'other';
-	return new Failure(kind, message, status, body.index);
+	const { errorCode: code, cause } = body;
+	const said = body.message ?? inner ?? '';
+	const told = code !== undefined && inCause.includes(code) ? `${said}: ${cause}` : said;
+	const kind = messages.find(([pattern]) => pattern.test(told))?.[1] ?? (code === undefined ? undefined : codes[code]) ?? statuses[status] ?? 'other';
+	const message = [said || `status ${status}`, cause].filter(Boolean).join(': ');
+	return new Failure(kind === 'unknown' && !writes ? 'unavailable' : kind, message, status, body.index);
 }

@@ -1,6 +1,6 @@
 // Requests to the gateway, with the user's own credentials.
 
-import { gateway } from '../settings.ts';
+import { gateway, settings } from '../settings.ts';
 import { asFailure, Failure, fromAnswer, isAbort } from './failure.ts';
 import { authorization, renew } from './session.ts';
 
@@ -53,7 +53,10 @@ async function attempt(path: string, { method = 'GET', json, form, headers, sign
 		throw broken(thrown, signal, writes);
 	}
 	if (answer.ok) return answer;
-	throw fromAnswer(answer.status, await answer.text().catch(() => ''));
+	const failure = fromAnswer(answer.status, await answer.text().catch(() => ''), writes);
+	// Over v2, the password comes with each request: if it was right before, it is not that.
+	if (failure.kind === 'signIn' && credentials && settings.api === 'v2') throw new Failure('forbidden', failure.message, failure.status, failure.index);
+	throw failure;
 }
 
 /** What a connection that broke, or took too long, means. */

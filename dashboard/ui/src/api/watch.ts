@@ -3,6 +3,7 @@
 import { type Bytes, toBase64 } from './bytes.ts';
 import { Failure, fromAnswer } from './failure.ts';
 import { broken, send } from './http.ts';
+import { renew } from './session.ts';
 import { type KeyValue, keyValue } from './v3.ts';
 
 export interface Change {
@@ -47,6 +48,16 @@ interface Line {
  * the kind 'compacted' if etcd has forgotten the first revision.
  */
 export async function watch(options: WatchOptions, handlers: WatchHandlers, signal: AbortSignal): Promise<void> {
+	try {
+		await once(options, handlers, signal);
+	} catch (thrown) {
+		// Of a token that has ended, a watch tells in an answer that is a success.
+		if (!(thrown instanceof Failure && thrown.kind === 'signIn' && thrown.status === 0 && (await renew()))) throw thrown;
+		await once(options, handlers, signal);
+	}
+}
+
+async function once(options: WatchOptions, handlers: WatchHandlers, signal: AbortSignal): Promise<void> {
 	const answer = await send('v3/watch', {
 		method: 'POST',
 		json: {

@@ -74,9 +74,14 @@ function User() {
 		);
 	}
 	return (
-		<Button small kind="plain" title={`Signed in as ${user.value}`} onClick={signOut}>
-			Sign out
-		</Button>
+		<>
+			<span class="who cut" title={`Signed in as ${user.value}`}>
+				{user.value}
+			</span>
+			<Button small kind="plain" onClick={signOut}>
+				Sign out
+			</Button>
+		</>
 	);
 }
 

@@ -3,6 +3,7 @@
 import type { ButtonHTMLAttributes, ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { explain, type Failure } from '../api/failure.ts';
+import { asked, user } from '../api/session.ts';
 import { now } from '../live/clock.ts';
 
 export type Tone = 'good' | 'wait' | 'warn' | 'bad';
@@ -67,6 +68,11 @@ export function Problem({ failure, retry, children }: { failure: Failure; retry?
 					<code>{failure.message}</code>
 				</details>
 			</div>
+			{(failure.kind === 'signIn' || failure.kind === 'forbidden') && (
+				<Button small onClick={() => (asked.value = true)}>
+					{user.value ? 'Sign in as another user' : 'Sign in'}
+				</Button>
+			)}
 			{retry && (
 				<Button small onClick={retry}>
 					Try again
