@@ -10,7 +10,7 @@ import { ownKey } from './own-keys.ts';
 /** Whether it has been deleted. */
 export async function deleteKey({ store, edit, tell, discard }: Editing): Promise<boolean> {
 	const name = label(store.name);
-	const own = ownKey(store.name);
+	const own = ownKey(store.space, store.name);
 	for (let changed = false; ; changed = true) {
 		const base = current(edit.peek());
 		if (!base) {

@@ -2,6 +2,7 @@
 
 import type { Bytes } from '../../../api/bytes.ts';
 import { settings } from '../../../settings.ts';
+import type { Space } from './store.ts';
 
 const meanings: [part: string, changed: string][] = [
 	['lock/', 'It is an entry of a lock. Deleted, its holder loses the lock and the next in the queue has it, while the old holder may not know. The Locks page does the same, and says whose it is.'],
@@ -11,9 +12,9 @@ const meanings: [part: string, changed: string][] = [
 ];
 
 /** What changing or deleting the key means, if it is one of the gateway's own. */
-export function ownKey(name: Bytes): string | undefined {
+export function ownKey(space: Space, name: Bytes): string | undefined {
 	const prefix = settings.prefix.replace(/\/?$/, '/');
-	if (!name.startsWith(prefix)) return undefined;
+	if (space !== settings.api || !name.startsWith(prefix)) return undefined;
 	const rest = name.slice(prefix.length);
 	return meanings.find(([part]) => rest.startsWith(part))?.[1] ?? 'The gateway keeps its locks and elections with it. Changed by hand, they may be lost.';
 }

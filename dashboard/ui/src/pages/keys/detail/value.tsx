@@ -6,7 +6,7 @@ import type { Draft, Form } from './draft.ts';
 import { Field } from './editor/field.tsx';
 import { formatJSON, longest, problem } from './editor/language.ts';
 import { lineBreak } from './editor/lines.ts';
-import { loaded } from './editor/load.ts';
+import { editor } from './editor/load.ts';
 
 export interface ValueProps {
 	draft: Draft;
@@ -36,7 +36,7 @@ export function Value({ draft, label, readOnly, onSave, simple = false }: ValueP
 			? wrong
 			: broken
 				? `Not valid JSON: ${broken}`
-				: !simple && loaded.value === null
+				: !simple && editor.content.value === null
 					? 'The editor could not be loaded. This plain field works as well.'
 					: draft.long.value
 						? 'Long: shown without colours.'

@@ -5,7 +5,7 @@ import { type Bytes, toText } from '../../../../api/bytes.ts';
 import { Busy } from '../../../../ui/parts.tsx';
 import { formatHex } from './hex.ts';
 import { detect } from './language.ts';
-import { load, loaded } from './load.ts';
+import { editor } from './load.ts';
 
 export interface ComparisonProps {
 	a: Bytes;
@@ -19,13 +19,13 @@ const wide = matchMedia('(min-width: 700px)');
 
 export function Comparison({ a, b, labels, unified = false }: ComparisonProps) {
 	const host = useRef<HTMLDivElement>(null);
-	const module = loaded.value;
+	const module = editor.content.value;
 	const beside = useWide() && !unified;
 	const texts = [toText(a), toText(b)] as const;
 	const hex = texts[0] === undefined || texts[1] === undefined;
 	const [left, right] = hex ? [formatHex(a), formatHex(b)] : (texts as readonly [string, string]);
 
-	useEffect(load, []);
+	useEffect(editor.load, []);
 	useEffect(() => {
 		const element = host.current;
 		if (!module || !element) return;

@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import type { Draft } from '../draft.ts';
 import type { Editor } from './editor.ts';
 import { edited, plain } from './lines.ts';
-import { load, loaded } from './load.ts';
+import { editor as code } from './load.ts';
 
 export interface FieldProps {
 	draft: Draft;
@@ -17,7 +17,7 @@ export interface FieldProps {
 
 export function Field({ draft, label, readOnly, onSave, simple = false }: FieldProps) {
 	const generation = draft.generation.value;
-	const module = simple ? null : loaded.value;
+	const module = simple ? null : code.content.value;
 	const form = draft.form.value;
 	const host = useRef<HTMLDivElement>(null);
 	const area = useRef<HTMLTextAreaElement>(null);
@@ -28,7 +28,7 @@ export function Field({ draft, label, readOnly, onSave, simple = false }: FieldP
 	const [standing, setStanding] = useState(false);
 
 	useEffect(() => {
-		if (!simple) load();
+		if (!simple) code.load();
 	}, [simple]);
 
 	// The plain field, until there is something better. It is not controlled: what is typed stays.

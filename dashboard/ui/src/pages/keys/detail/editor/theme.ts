@@ -36,8 +36,10 @@ export const theme = EditorView.theme({
 	// What differs.
 	'&.cm-merge-a .cm-changedLine, .cm-deletedChunk': { backgroundColor: 'color-mix(in srgb, var(--bad-soft) 55%, transparent)' },
 	'&.cm-merge-b .cm-changedLine, .cm-insertedLine': { backgroundColor: 'color-mix(in srgb, var(--accent-soft) 55%, transparent)' },
-	'&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText, del': { background: 'var(--bad-soft)', color: 'var(--ink)', textDecoration: 'none' },
-	'&.cm-merge-b .cm-changedText': { background: 'var(--accent-soft)', color: 'var(--ink)' },
+	'&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText, &.cm-merge-b .cm-deletedText': { background: 'color-mix(in srgb, var(--bad) 28%, transparent)' },
+	'.cm-changedText, .cm-changedText *, .cm-deletedText, .cm-deletedText *': { color: 'var(--ink)' },
+	'.cm-deletedLine, .cm-deletedLine del, .cm-insertedLine': { textDecoration: 'none', background: 'none' },
+	'&.cm-merge-b .cm-changedText': { background: 'color-mix(in srgb, var(--accent) 26%, transparent)' },
 	'&.cm-merge-a .cm-changedLineGutter, .cm-deletedLineGutter': { background: 'var(--bad)' },
 	'&.cm-merge-b .cm-changedLineGutter': { background: 'var(--accent)' },
 	'.cm-collapsedLines': { color: 'var(--muted)', background: 'var(--sunken)', fontFamily: 'var(--words)', padding: '3px 8px' },
