@@ -3,7 +3,7 @@
 import type { Page } from 'playwright-core';
 import { beforeAll } from 'vitest';
 import { clientsKey } from './seed.ts';
-import { eventually, expect, test, useWorld, type Gateway } from './test.ts';
+import { eventually, expect, shot, shows, test, useWorld, type Gateway } from './test.ts';
 
 const world = useWorld();
 
@@ -55,43 +55,57 @@ beforeAll(async () => {
 
 /** The texts can be read, and nothing of them has become an element. (That nothing ran, `open` sees to.) */
 async function reads(page: Page, texts: string[]): Promise<void> {
-	for (const text of texts) await page.locator('main').getByText(text).first().waitFor();
-	for (const selector of ['img[src="x"]', '[onerror]', 'svg[onload]', '[onload]', 'script:not([src])', 'a[href^="javascript:" i]']) {
+	for (const text of texts) await shows(page, text);
+	for (const selector of ['img[src="x"]', '[onerror]', '[onload]', 'script:not([src])', 'a[href^="javascript:" i]']) {
 		expect(await page.locator(selector).count(), selector).toBe(0);
 	}
 }
 
-const query = (name: string, text: string): string => `?${name}=${encodeURIComponent(text)}`;
+const of = (page: string, name: string, text: string): string => `${page}/?${name}=${encodeURIComponent(text)}`;
 
-// An address, and what is to be read there.
-const pages: [api: 'v3' | 'v2', path: string, texts: string[]][] = [
-	['v3', '', [member]],
-	['v3', 'keys/', [image, address, ...payloads.map(part)]],
-	...payloads.map((payload): ['v3', string, string[]] => ['v3', `keys/${query('key', payload)}`, [payload]]),
-	['v3', `keys/${query('key', 'changed')}`, [script]],
-	['v3', `keys/${query('key', 'value.json')}`, [image]],
-	['v3', `keys/${query('key', 'value.yaml')}`, [image]],
-	['v3', `keys/${query('key', 'value.html')}`, [image]],
-	['v3', 'locks/', payloads],
-	['v3', 'elections/?by=clients', payloads.map((payload) => `clients ${payload}`)],
-	...payloads.map((payload): ['v3', string, string[]] => ['v3', `locks/${query('name', payload)}`, [payload, `waits ${payload}`]]),
-	['v3', 'elections/', payloads],
-	...payloads.map((payload): ['v3', string, string[]] => ['v3', `elections/${query('name', payload)}`, [payload, `stands by ${payload}`]]),
-	['v3', 'leases/', []],
-	['v2', '', [member]],
-	['v2', 'keys/', [image, address, `dir ${image}`]],
-	['v2', `keys/${query('key', `/${image}`)}`, [image]],
-	['v2', `keys/${query('key', `/dir ${image}/${address}`)}`, [address]],
-	['v2', 'locks/', payloads],
-	['v2', 'elections/', payloads],
-];
+// Addresses, and what is to be read there.
+const pages: Record<'v3' | 'v2', () => [path: string, texts: string[]][]> = {
+	v3: () => [
+		['', [member]],
+		['keys/', [image, address, ...payloads.map(part)]],
+		...payloads.map((payload): [string, string[]] => [of('keys', 'key', payload), [payload]]),
+		[of('keys', 'key', 'changed'), [script]],
+		[of('keys', 'key', 'value.json'), [image]],
+		[of('keys', 'key', 'value.yaml'), [image]],
+		[of('keys', 'key', 'value.html'), [image]],
+		['locks/', payloads],
+		['locks/?by=clients', payloads.map((payload) => `clients ${payload}`)],
+		...payloads.map((payload): [string, string[]] => [of('locks', 'name', payload), [payload, `waits ${payload}`]]),
+		['elections/', payloads],
+		['elections/?by=clients', payloads],
+		...payloads.map((payload): [string, string[]] => [of('elections', 'name', payload), [payload, `stands by ${payload}`]]),
+		['leases/', []],
+		[of('leases', 'id', BigInt(lease).toString(16)), payloads.map((payload) => `on a lease ${payload}`)],
+	],
+	v2: () => [
+		['', [member]],
+		['keys/', [image, address, `dir ${image}`]],
+		[of('keys', 'key', `/${image}`), [image]],
+		[of('keys', 'key', `/dir ${image}/${address}`), [address]],
+		['locks/', payloads],
+		[of('locks', 'name', image), [image, `waits ${image}`]],
+		['elections/', payloads],
+		[of('elections', 'name', image), [image, `stands by ${image}`]],
+	],
+};
 
-test.for(pages)('over %s, %s', async ([api, path, texts], { open }) => {
-	const { page } = await open((api === 'v3' ? v3 : v2).page(path));
-	await reads(page, texts);
-});
-
-test('the keys of a lease', async ({ open }) => {
-	const { page } = await open(v3.page(`leases/${query('id', BigInt(lease).toString(16))}`));
-	await reads(page, payloads.map((payload) => `on a lease ${payload}`));
+test.for(['v3', 'v2'] as const)('over %s', { timeout: 120_000 }, async (api, { open }) => {
+	const gateway = api === 'v3' ? v3 : v2;
+	const visit = await open(gateway.page());
+	const findings: string[] = [];
+	for (const [path, texts] of pages[api]()) {
+		try {
+			await visit.page.goto(gateway.page(path));
+			await reads(visit.page, texts);
+		} catch (error) {
+			findings.push(`${path}: ${(error as Error).message}`);
+			await shot(visit, `failed-markup-${api}-${findings.length}`);
+		}
+	}
+	expect(findings.join('\n')).toBe('');
 });

@@ -2,7 +2,7 @@
 
 import { beforeAll, describe } from 'vitest';
 import { furtherWrites, plainWrites, send, sneak, type Targets } from './attack.ts';
-import { eventually, expect, test, useWorld, type Cluster, type Gateway } from './test.ts';
+import { eventually, expect, shows, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
 const world = useWorld();
 
@@ -68,7 +68,7 @@ describe.each(['v3', 'v2'] as const)('over %s', (api) => {
 
 		if (api === 'v2') await cluster.v2().put('/put-past-the-gateway', 'x');
 		else await cluster.etcd().put('put-past-the-gateway', 'x');
-		await watching.getByText('put-past-the-gateway').first().waitFor();
+		await shows(watching, 'put-past-the-gateway');
 	});
 
 	test('where it is not read_only, the same requests write', async ({ open }) => {

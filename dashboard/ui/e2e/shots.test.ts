@@ -4,7 +4,7 @@
 import { beforeAll, describe } from 'vitest';
 import { changed } from './company.ts';
 import { seed, seedQueues, seedV2 } from './seed.ts';
-import { axe, expect, schemes, shot, sleep, test, useWorld, widths, type Gateway } from './test.ts';
+import { axe, expect, schemes, shot, shows, sleep, test, useWorld, widths, type Gateway } from './test.ts';
 import { traffic } from './traffic.ts';
 
 const world = useWorld();
@@ -47,7 +47,7 @@ const pictures: Picture[] = [
 ];
 
 describe.for(schemes)('%s', (scheme) => {
-	test.for(widths)('%s', async (width, { open }) => {
+	test.for(widths)('%s', { timeout: 120_000 }, async (width, { open }) => {
 		const kind = { scheme, width, reducedMotion: true };
 		const sites = { v3: { gateway: v3, visit: await open(v3.page(), kind) }, v2: { gateway: v2, visit: await open(v2.page(), kind) } };
 		const findings: string[] = [];
@@ -55,11 +55,12 @@ describe.for(schemes)('%s', (scheme) => {
 			const { gateway, visit } = sites[api ?? 'v3'];
 			try {
 				await visit.page.goto(gateway.page(path));
-				await visit.page.locator('main').getByText(text).first().waitFor({ timeout: 8_000 });
+				await shows(visit.page, text);
 				await shot(visit, name);
 				await axe(visit.page);
 			} catch (error) {
 				findings.push(`${name}: ${(error as Error).message}`);
+				await shot(visit, `failed-${name}`);
 			}
 		}
 		expect(findings.join('\n')).toBe('');
@@ -71,7 +72,7 @@ test('the overview, when there has been something for its charts', async ({ open
 	const visits = await Promise.all(kinds.map((kind) => open(v3.page(), kind)));
 	await sleep(15_000); // what they are about
 	for (const visit of visits) {
-		await visit.page.locator('main').getByText('member2').first().waitFor();
+		await shows(visit.page, 'member2');
 		await shot(visit, 'overview');
 		await axe(visit.page);
 	}

@@ -1,7 +1,7 @@
 // What every browser test begins with. Ten lines make one:
 //
 //	import { beforeAll } from 'vitest';
-//	import { expect, test, useWorld, type Gateway } from './test.ts';
+//	import { shows, test, useWorld, type Gateway } from './test.ts';
 //
 //	const world = useWorld(); // shared by the file; all of it ends with the file
 //	let gateway: Gateway;
@@ -13,7 +13,7 @@
 //
 //	test('a key is shown', async ({ open }) => {
 //		const { page } = await open(gateway.page('keys'), { scheme: 'dark' });
-//		await page.getByText('greeting').waitFor();
+//		await shows(page, 'greeting');
 //	});
 //
 // A test fails by itself if there was a CSP violation, an uncaught error, an error in the
@@ -32,6 +32,7 @@ export { axe } from './axe.ts';
 export { schemes, widths, type Scheme, type Visit, type Width } from './browser.ts';
 export { focused, hasFocus, press, retype, tabTo } from './keyboard.ts';
 export { shot } from './shot.ts';
+export { shows } from './shows.ts';
 export { eventually, sleep } from './world/eventually.ts';
 export type { Cluster, Member } from './world/cluster.ts';
 export type { Gateway } from './world/gateway.ts';
