@@ -147,7 +147,7 @@ function options({ least }: Chart, keys: readonly string[], width: number): uPlo
 	return {
 		width,
 		height,
-		padding: [8, 4, 0, 0],
+		padding: [8, 20, 0, 0], // for half a time at the right
 		legend: { show: false },
 		cursor: {
 			y: false,

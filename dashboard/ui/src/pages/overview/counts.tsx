@@ -52,7 +52,9 @@ export function Counts({ view }: { view: View }) {
 	const [found, setFound] = useState<Record<string, Counted>>({});
 	const [at, setAt] = useState(0);
 	const who = user.value;
+	const led = view.cluster.leader !== '';
 	useEffect(() => {
+		if (!led) return;
 		const stopped = new AbortController();
 		setAt(Date.now());
 		for (const { name, find } of counted) {
@@ -64,7 +66,7 @@ export function Counts({ view }: { view: View }) {
 			);
 		}
 		return () => stopped.abort();
-	}, [who]);
+	}, [who, led]);
 	const revision = Math.max(0, ...view.rows.map((r) => r.last?.revision ?? 0));
 	return (
 		<Panel title="In etcd" actions={at > 0 && <span class="muted overview-small">counted at {clock(at)}</span>} bare class="overview-counts">
@@ -74,7 +76,7 @@ export function Counts({ view }: { view: View }) {
 						<dt>
 							<a href={href(page)}>{name}</a>
 						</dt>
-						<dd class="data">{show(found[name])}</dd>
+						<dd class="data">{found[name] || led ? show(found[name]) : '–'}</dd>
 					</div>
 				))}
 				{revision > 0 && (
@@ -92,7 +94,7 @@ function show(value: Counted | undefined) {
 	if (!value) return <span class="muted">…</span>;
 	if ('words' in value) return value.words;
 	return (
-		<span class="muted" title={value.failure.message}>
+		<span class="overview-failed muted" title={value.failure.message}>
 			{explain(value.failure).title}
 		</span>
 	);

@@ -89,11 +89,11 @@ function well(cluster: Cluster, rows: readonly Row[]): string {
 
 const silentMembers = (rows: readonly Row[]): Row[] => rows.filter((r) => r.asked && !r.status);
 
-/** Why members don't answer: each reason once. */
+/** Why members don't answer, if more is known than that. */
 function reasons(rows: readonly Row[]): string {
-	const by = new Map<string, Row[]>();
-	for (const row of rows) by.set(row.error, [...(by.get(row.error) ?? []), row]);
-	return [...by].map(([error, of]) => `${names(of)}: ${error || 'does not answer'}.`).join(' ');
+	const known = rows.filter((r) => r.error && r.error !== 'does not answer');
+	if (known.length === 1 && rows.length === 1) return `It ${known[0]?.error}.`;
+	return known.map((r) => `${called(r)} ${r.error}.`).join(' ');
 }
 
 function nobody(rows: readonly Row[]): Finding {
@@ -106,7 +106,7 @@ function nobody(rows: readonly Row[]): Finding {
 		};
 	}
 	const title = asked.length === 1 && asked[0] ? hasNotAnswered(asked, asked[0].answered) : 'No member answers.';
-	return { tone: 'bad', title, advice: `${reasons(asked)} Look whether etcd runs, and whether the gateway can reach it.` };
+	return { tone: 'bad', title, advice: `${reasons(asked)} Look whether etcd runs, and whether the gateway can reach it.`.trim() };
 }
 
 function hasNotAnswered(rows: readonly Row[], since: number | undefined): string {
