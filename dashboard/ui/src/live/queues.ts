@@ -234,13 +234,13 @@ const memories: Record<Module, Memory> = { lock: new Memory(), leader: new Memor
 
 /** Follows all locks, or all elections, until the stream is stopped. */
 export function follow(module: Module, memory: Memory = memories[module]): Queues {
-	if (memory.lost !== undefined && Date.now() - memory.lost > longGap) memory.last = undefined;
 	// A name whose holder's time should be over, and of which nothing can be heard.
 	let doubtful: string | undefined;
 
 	const stream = keep(async ({ live, signal }) => {
 		if (doubtful !== undefined) await show(module, doubtful, signal);
 		doubtful = undefined;
+		if (memory.lost !== undefined && Date.now() - memory.lost > longGap) memory.last = undefined;
 		const silent = new AbortController();
 		const dog = watchdog(silence, () => silent.abort());
 		const ended = AbortSignal.any([signal, silent.signal]);

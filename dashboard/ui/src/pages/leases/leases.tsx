@@ -219,7 +219,7 @@ function Left({ deadline, granted }: { deadline: number; granted: number }) {
 			title={kept ? `granted for ${duration(granted)}; it has been kept alive since etcd was asked, and Refresh says how long it has now` : `granted for ${duration(granted)}; ends in ${duration(left)}, unless it has been kept alive since etcd was asked`}
 		>
 			<span>
-				{kept ? 'kept alive,' : duration(Math.ceil(left))} <span class="muted">{kept ? duration(granted) : `of ${duration(granted)}`}</span>
+				{kept ? 'kept alive,' : duration(Math.floor(left + 0.05))} <span class="muted">{kept ? duration(granted) : `of ${duration(granted)}`}</span>
 			</span>
 			<i class="queues-drain" aria-hidden="true">
 				<b style={{ transform: `scaleX(${granted ? Math.min(1, left / granted).toFixed(3) : 0})` }} />

@@ -33,6 +33,7 @@ export interface TrackProps {
 
 const digit = 7; // pixels, of the data face
 const longest = 22; // characters
+const forMore = 58; // pixels
 
 export function Track(props: TrackProps) {
 	const { holder, mark, deadline, full, waiting, more, free, room } = props;
@@ -74,7 +75,7 @@ export function Drain({ deadline, full }: { deadline: number; full: number }) {
 	const left = Math.max(0, (deadline - now.value) / 1000);
 	return (
 		<>
-			<span class="left">{duration(Math.ceil(left))}</span>
+			<span class="left">{duration(Math.floor(left + 0.05))}</span>
 			<i class="queues-drain" aria-hidden="true">
 				<b style={{ transform: `scaleX(${full ? Math.min(1, left / full).toFixed(3) : 0})` }} />
 			</i>
@@ -84,14 +85,14 @@ export function Drain({ deadline, full }: { deadline: number; full: number }) {
 
 /** How many of those who wait there is room for. */
 export function fitting(waiting: readonly Place[], more: number, room: number): number {
-	const width = (p: Place): number => Math.min(p.value === '-' ? 8 : p.value.length, longest) * digit + 27;
 	let used = 0;
-	for (let i = 0; i < waiting.length; i++) {
-		used += width(waiting[i] ?? { id: 0, value: '', title: '' });
-		const last = i === waiting.length - 1 && more === 0;
-		if (used + (last ? 0 : 58) > room) return i;
+	let fit = 0;
+	for (const [i, { value }] of waiting.entries()) {
+		used += Math.min(value === '-' ? 8 : value.length, longest) * digit + 27;
+		if (used > room) return fit;
+		if (used + forMore <= room) fit = i + 1;
 	}
-	return waiting.length;
+	return more === 0 ? waiting.length : fit;
 }
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
