@@ -14,9 +14,9 @@ export interface Page {
 	count: number;
 }
 
-const aim = 256 * 1024;
+const aim = 300 * 1024;
 const most = 512 * 1024; // when a longer answer is given up, as much again may be on its way
-const largest = 1000;
+const largest = 3000; // etcd counts the whole range each time: many small pages are dear
 const smallest = 20;
 
 export class SkipScan {

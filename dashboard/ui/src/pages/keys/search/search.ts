@@ -45,7 +45,8 @@ interface Pages {
 }
 
 const limit = 500; // hits, until the user wants more
-const aim = 256 * 1024;
+const aim = 300 * 1024;
+const largest = 3000; // keys in a page
 const most = 512 * 1024;
 
 export class Search {
@@ -133,7 +134,7 @@ class PagesV3 implements Pages {
 			const from = { key: this.#at, end: this.#end };
 			try {
 				const { kvs, more, count, bytes } = await range({ ...from, limit: this.#batch, maxBytes: most }, signal);
-				this.#batch = Math.max(1, Math.min(1000, this.#batch * 2, Math.floor((aim / Math.max(1, bytes)) * kvs.length)));
+				this.#batch = Math.max(1, Math.min(largest, this.#batch * 2, Math.floor((aim / Math.max(1, bytes)) * kvs.length)));
 				return this.#page(kvs, more, count);
 			} catch (thrown) {
 				if (!(thrown instanceof TooLong)) throw thrown;
