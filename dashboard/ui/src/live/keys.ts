@@ -169,25 +169,32 @@ export function openFolder(prefix: Bytes): Folder {
 
 	function doubt(folder: Bytes): void {
 		doubted.add(folder);
-		checking ??= setTimeout(() => void check(), 50);
+		later(50);
 	}
 
 	/** Is there still a key in the folders whose witnesses are gone? */
 	async function check(): Promise<void> {
+		checking = undefined;
 		try {
-			for (const folder of doubted) {
+			for (const folder of [...doubted]) {
 				const { kvs, revision } = await range({ key: folder, end: prefixEnd(folder), limit: 1, keysOnly: true }, ended.signal);
-				doubted.delete(folder);
 				const entry = find(entries, folder);
+				// What has come or gone since may make this answer wrong: then it is asked again.
+				if (entry?.folder && entry.touched > revision) continue;
+				doubted.delete(folder);
 				if (!entry?.folder) continue;
 				if (kvs[0]) entry.witness = kvs[0].key;
-				else if (entry.touched <= revision) drop(entries, folder);
+				else drop(entries, folder);
 				draw();
 			}
-			checking = undefined;
+			if (doubted.size > 0) later(50);
 		} catch (thrown) {
-			checking = isAbort(thrown) ? undefined : setTimeout(() => void check(), 1000);
+			if (!isAbort(thrown)) later(1000);
 		}
+	}
+
+	function later(pause: number): void {
+		checking ??= setTimeout(() => void check(), pause);
 	}
 
 	const stream = keep(async ({ live, signal }) => {

@@ -44,13 +44,15 @@ export function fetchValues(entries: () => readonly Entry[], draw: () => void): 
 			const [from, to] = [wanted[0], wanted.at(-1)];
 			if (!from || !to) return;
 			try {
-				const { kvs, bytes } = await range({ key: from.key, end: successor(to.key), limit: wanted.length, maxBytes: most }, signal);
+				const { kvs, more, bytes } = await range({ key: from.key, end: successor(to.key), limit: wanted.length, maxBytes: most }, signal);
 				for (const kv of kvs) {
 					const entry = find(entries(), kv.key);
 					if (!entry || entry.folder || entry.modified > kv.modRevision) continue;
 					Object.assign(entry, { modified: kv.modRevision, version: kv.version, lease: kv.lease, value: undefined, preview: preview(kv.value) });
 				}
-				for (const entry of wanted) if (entry.preview === undefined) without.add(entry);
+				// What should have been among these, and is not, has gone: the watch will tell.
+				const end = more ? kvs.at(-1)?.key : to.key;
+				for (const entry of wanted) if (entry.preview === undefined && (end === undefined || entry.key <= end)) without.add(entry);
 				batch = Math.max(1, Math.min(largest, Math.floor((most / 2 / Math.max(1, bytes)) * wanted.length)));
 			} catch (thrown) {
 				if (!(thrown instanceof TooLong)) throw thrown;

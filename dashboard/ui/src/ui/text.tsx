@@ -13,25 +13,26 @@ export function Data({ bytes, max = 2000 }: { bytes: Bytes; max?: number }) {
 			</span>
 		);
 	}
-	return <Text text={text} max={max} />;
+	return <Text text={text} max={max} whole />;
 }
 
-/** A text on one line. */
-export function Text({ text, max = 2000 }: { text: string; max?: number }) {
+/** A text on one line. If it is whole, spaces at its ends are part of it, and are shown. */
+export function Text({ text, max = 2000, whole = false }: { text: string; max?: number; whole?: boolean }) {
 	if (text === '') return <span class="muted">(empty)</span>;
-	const parts = cut(text, max).split(odd);
+	const parts = cut(text, max).split(whole ? oddInWhole : odd);
 	return <span class="bytes">{parts.map((part, i) => (i % 2 ? <span class="odd">{name(part)}</span> : part))}</span>;
 }
 
 /** Bytes as plain text, for titles and labels. */
 export function label(bytes: Bytes): string {
 	const text = toText(bytes);
-	return text === undefined ? 'hex ' + toHex(bytes) : text.replace(odd, name);
+	return text === undefined ? 'hex ' + toHex(bytes) : text.replace(oddInWhole, name);
 }
 
 const odd = /([\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}])/gu;
+const oddInWhole = /([\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}|(?<=^ *) | (?= *$))/gu;
 
-const names: Record<string, string> = { '\n': '↵', '\t': '⇥', '\r': '␍', '\0': '␀' };
+const names: Record<string, string> = { ' ': '␠', '\n': '↵', '\t': '⇥', '\r': '␍', '\0': '␀' };
 
 function name(character: string): string {
 	return names[character] ?? 'U+' + character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');

@@ -148,7 +148,7 @@ function useLanding(folder: Folder | undefined, landed: boolean): void {
 	const drawn = folder?.drawn.value;
 	useEffect(() => {
 		const [first, second] = folder?.entries ?? [];
-		if (landed && folder?.ready && folder.complete && first?.folder && !second) void go(to({ space: folder.space, prefix: first.key }), { replace: true });
+		if (landed && folder?.ready && folder.complete && first?.key === '/' && first.folder && !second) void go(to({ space: folder.space, prefix: first.key }), { replace: true });
 	}, [folder, landed, drawn]);
 }
 
