@@ -53,8 +53,9 @@ type App struct {
 	// loaded. Default: `/_etcd/mod`.
 	Prefix string `json:"prefix,omitempty"`
 
-	// The name of the etcd user that the gateway is. Requests that are handed on
-	// to etcd don't get it: they bring credentials of their own, or none.
+	// The name of the etcd user that the gateway is, for its locks, and when it asks
+	// the members how they are. Requests that are handed on to etcd don't get it: they
+	// bring credentials of their own, or none.
 	// Placeholders like `{env.ETCD_USER}` and `{file./run/secrets/user}` are
 	// replaced when the configuration is loaded. Default: none.
 	Username string `json:"username,omitempty"`

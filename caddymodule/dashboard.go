@@ -19,6 +19,11 @@ func init() {
 // Dashboard serves a web page below `/mod/dashboard/`, which shows what is in the
 // etcd that the etcd app names, and what its members, locks and elections are doing.
 // `/mod` itself leads there. Other requests go to the next handler.
+//
+// The page reads and writes through the site, as any client does, and with the user's
+// own name and password where etcd asks for them. Only about its members the gateway
+// asks etcd itself: their addresses, versions and sizes are for everybody who reaches
+// this handler, also where etcd would want a user for them.
 type Dashboard struct {
 	// Whether to refuse, with 403, what pages of this site send that may write. It
 	// holds for every request that comes to this handler, so put it first, without a
@@ -118,6 +123,7 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) error {
 	if r.URL.RawQuery != "" {
 		to += "?" + r.URL.RawQuery
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", to) // http.Redirect would make an absolute path of it
 	w.WriteHeader(http.StatusFound)
 	return nil

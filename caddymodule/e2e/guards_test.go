@@ -140,6 +140,15 @@ func TestGuards(t *testing.T) {
 		{outside, "GET", "/mod/v2/leader/k", badge, 200},
 		{inside, "GET", "/mod/v2/leader", nil, 401},
 		{inside, "GET", "/mod/v2/leader/", badge, 200},
+		{inside, "GET", "/mod", nil, 200},
+		{inside, "GET", "/mod/dashboard", nil, 200},
+		{inside, "GET", "/mod/dashboard/keys/k", nil, 200},
+		{inside, "GET", "/mod/dashboard/api/cluster", nil, 200},
+		{outside, "GET", "/mod", password, 403},
+		{outside, "GET", "/mod/", badge, 403},
+		{outside, "GET", "/mod/dashboard", nil, 403},
+		{outside, "GET", "/mod/dashboard/", password, 403},
+		{outside, "GET", "/mod/dashboard/api/cluster", badge, 403},
 		{outside, "GET", "/mod/openapi.json", nil, 200},
 		{inside, "GET", "/mod/v2/other", nil, 404},
 		{inside, "GET", "/version", nil, 200},
@@ -188,6 +197,17 @@ func TestGuards(t *testing.T) {
 		for _, brings := range []http.Header{nil, password, badge} {
 			if r := g.from(t, outside, "POST", path, brings); r.status < 400 {
 				t.Errorf("POST %s with %v: %v", path, brings, r)
+			}
+		}
+	}
+	for _, path := range []string{
+		"/MOD/Dashboard/", "//mod/dashboard/", "/mod//dashboard/api/cluster", "/mod/./dashboard/keys", "/mod/dashboard/../dashboard/", "/mod%2fdashboard/",
+		"/%6dod/dashboard/api/cluster", "/x/../mod/dashboard/api/cluster", "/mod/v2/lock/../../dashboard/keys", "/mod/dashboard/keys/..%2f..%2f..%2f..%2fx",
+		"/mod/dashboard%2fapi%2fcluster", "/mod/openapi.json/../dashboard/", "/mod%2f", "/mod/.", "/mod/dashboard/.",
+	} {
+		for _, brings := range []http.Header{nil, password, badge} {
+			if r := g.from(t, outside, "GET", path, brings); r.err == nil && r.status < 400 {
+				t.Errorf("GET %s with %v: %v", path, brings, r)
 			}
 		}
 	}

@@ -171,10 +171,39 @@ func (x *examiner) list(space, method, parameter string) {
 	}
 }
 
+// dashboard looks at the page, at what leads there, and at what it asks.
+func (x *examiner) dashboard() {
+	for _, target := range []string{"/mod", "/mod/", "/mod/dashboard"} {
+		x.do(probe{method: "GET", target: target, status: http.StatusFound})
+	}
+	const page = "/mod/dashboard/"
+	tag := x.do(probe{method: "GET", target: page}).header.Get("ETag")
+	x.do(probe{method: "GET", target: page, header: []string{"If-None-Match", tag}, status: http.StatusNotModified})
+	x.do(probe{method: "GET", target: page, header: []string{"If-None-Match", `"other"`}})
+	x.do(probe{method: "GET", target: "/mod/dashboard/api/cluster"})
+}
+
+// readOnly has a page of a gateway's own site write, where it may only look.
+func (x *examiner) readOnly(e *etcd) {
+	g := e.gateway(x)
+	g.directive = "etcd {\n\t\tdashboard {\n\t\t\tread_only\n\t\t}\n\t}"
+	g.configure(g.etcd)
+	g.reload()
+	x = x.on(g)
+	page := []string{"Origin", g.url, "Sec-Fetch-Site", "same-origin"}
+	for _, c := range []struct{ method, target string }{
+		{"POST", "lock/looked-at?ttl=60"}, {"PUT", "lock/looked-at?ttl=60&value=v"}, {"DELETE", "lock/looked-at?value=v"},
+		{"PUT", "leader/looked-at?ttl=60&name=n"}, {"DELETE", "leader/looked-at?name=n"},
+	} {
+		x.do(probe{method: c.method, target: c.target, header: page, status: http.StatusForbidden, code: 218})
+	}
+	x.do(probe{method: "GET", target: "lock/looked-at", header: page})
+}
+
 // unlisted asks for what no path of the document has.
 func (x *examiner) unlisted() {
 	for _, c := range []struct{ method, target string }{
-		{"PATCH", "lock/k"}, {"PATCH", "lock/"}, {"PATCH", "leader/k"}, {"PATCH", "leader/"}, {"POST", "leader/k"}, {"POST", "leader/"},
+		{"POST", "/mod/"}, {"POST", "/mod/dashboard/"}, {"PUT", "/mod/dashboard/api/cluster"}, {"PATCH", "lock/k"}, {"PATCH", "lock/"}, {"PATCH", "leader/k"}, {"PATCH", "leader/"}, {"POST", "leader/k"}, {"POST", "leader/"},
 	} {
 		x.once(probe{method: c.method, target: c.target, status: http.StatusMethodNotAllowed, code: 214})
 	}
@@ -183,7 +212,7 @@ func (x *examiner) unlisted() {
 	} {
 		x.once(probe{method: c.method, target: c.target, status: http.StatusBadRequest, code: 210})
 	}
-	for _, target := range []string{"/mod", "/mod/nothing", "nothing", "lockk"} {
+	for _, target := range []string{"/mod/nothing", "/mod/dashboard/nothing", "/mod/dashboard/api", "nothing", "lockk"} {
 		x.do(probe{method: "GET", target: target, status: http.StatusNotFound, code: 100})
 	}
 }

@@ -41,6 +41,7 @@ func newContract(text []byte) (*contract, error) {
 
 func init() {
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 }
 
 // exchange is a request and its answer.
@@ -130,7 +131,8 @@ func (c *contract) checkAllow(e exchange) error {
 
 // unspoken are headers that HTTP has anyway, or that are for browsers and proxies.
 var unspoken = []string{
-	"Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Server", "X-Accel-Buffering", "X-Content-Type-Options",
+	"Accept-Ranges", "Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Cross-Origin-Opener-Policy",
+	"Cross-Origin-Resource-Policy", "Date", "Referrer-Policy", "Server", "Vary", "X-Accel-Buffering", "X-Content-Type-Options",
 }
 
 func withBody(r *http.Request, body string) *http.Request {

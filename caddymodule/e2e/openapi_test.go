@@ -41,6 +41,8 @@ func TestOpenAPI(t *testing.T) {
 					x.forgotten(e)
 				})
 				x.run("the document", func(x *examiner) { x.document(string(text)) })
+				x.run("the dashboard", (*examiner).dashboard)
+				x.run("a dashboard to look at", func(x *examiner) { x.readOnly(e) })
 				x.run("what is not listed", (*examiner).unlisted)
 				x.run("too many", func(x *examiner) { x.tooMany(e) })
 				if !b.looksFirst { // it often finds out before it has written anything
@@ -66,6 +68,13 @@ var unprovoked = []string{
 	// lost, and only of one with another TTL.
 	"PUT /mod/v2/lock/{key} 504", "PUT /mod/v2/lock/{key} 504 as application/json",
 	"PUT /mod/v2/lock/{key} 504 has X-Etcd-Index", "PUT /mod/v2/lock/{key} 504 with 301",
+
+	// It takes a gateway that stops just when it asks the members. When etcd is away,
+	// that is what it tells.
+	"GET /mod/dashboard/api/cluster 503", "GET /mod/dashboard/api/cluster 503 as application/json",
+	"GET /mod/dashboard/api/cluster 503 has X-Etcd-Index", "GET /mod/dashboard/api/cluster 503 has Retry-After",
+	"GET /mod/dashboard/api/cluster 503 with 300", "HEAD /mod/dashboard/api/cluster 503",
+	"HEAD /mod/dashboard/api/cluster 503 has X-Etcd-Index", "HEAD /mod/dashboard/api/cluster 503 has Retry-After",
 }
 
 func readDocument(t *testing.T) []byte {
