@@ -84,7 +84,7 @@ describe('three members', () => {
 		await expect.poll(seconds).toBeGreaterThan(5);
 
 		// The cursor is in all charts at once, and the values are those of its time.
-		await page.locator('.u-over').first().hover({ position: { x: 240, y: 40 } });
+		await page.locator('.u-over').first().hover({ position: { x: 180, y: 40 } });
 		await page.locator('.overview-last h2', { hasText: /^At \d\d:\d\d:\d\d$/ }).waitFor();
 		expect(await page.locator('.u-cursor-x:not(.u-off)').count()).toBe(await plots.count());
 		await page.mouse.move(0, 0);
