@@ -139,14 +139,12 @@ export class Memory {
 	}
 
 	/** Takes what is left of the holders' times, which may have been renewed unseen. */
-	correct(queues: Queue[]): void {
-		const at = Date.now();
+	correct(queues: Queue[], at = Date.now()): void {
 		for (const queue of queues) {
 			const row = this.#byKey.get(queue.key);
 			if (!row || row.index !== queue.index || !queue.index) continue;
-			const deadline = at + queue.ttl * 1000;
-			if (Math.abs(deadline - row.deadline) < 1000) continue;
-			this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
+			const deadline = within(row.deadline, at + queue.ttl * 1000, 1000);
+			if (deadline !== row.deadline) this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
 		}
 		this.#draw();
 	}
@@ -173,12 +171,10 @@ export class Memory {
 	#put(queue: Queue, was: Row | undefined, at: number, began: boolean, renewed = false): void {
 		if (queue.queue.length === 0 && !was) return;
 		const same = was !== undefined && queue.index !== 0 && was.index === queue.index;
-		// Seconds are told as whole ones, cut off: of several sayings, the latest end is the nearest to the truth.
 		const said = at + queue.ttl * 1000;
-		const close = same && Math.abs(said - was.deadline) < 1000;
 		this.#byKey.set(queue.key, {
 			...queue,
-			deadline: close ? Math.max(said, was.deadline) : said,
+			deadline: same ? within(was.deadline, said, 2000) : said,
 			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl,
 			since: !queue.index ? undefined : same ? was.since : { at, exact: began },
 		});
@@ -230,6 +226,14 @@ export class Memory {
 	}
 }
 
+/**
+ * Seconds are told as whole ones, cut off, in events even twice (by etcd and by the
+ * gateway): what is known better is kept, as long as it fits what is said.
+ */
+function within(known: number, said: number, cut: number): number {
+	return known >= said && known <= said + cut ? known : said;
+}
+
 const memories: Record<Module, Memory> = { lock: new Memory(), leader: new Memory() };
 
 /** Follows all locks, or all elections, until the stream is stopped. */
@@ -263,6 +267,8 @@ export function follow(module: Module, memory: Memory = memories[module]): Queue
 				memory.reset(queues, id, memory.lost);
 				memory.lost = undefined;
 				live();
+				// In lists they are told more precisely.
+				if (queues.length > 0 && queues.length <= 1000) void correct(module, memory, ended);
 				void date(module, memory, ended);
 			},
 			onEvent(event: ModuleEvent) {
@@ -361,7 +367,11 @@ function lookAfterEnds(memory: Memory, stream: Stream, look: (key: string) => Pr
 
 async function correct(module: Module, memory: Memory, signal: AbortSignal): Promise<void> {
 	try {
-		for await (const queues of list(module, signal)) memory.correct(queues);
+		let asked = Date.now();
+		for await (const queues of list(module, signal)) {
+			memory.correct(queues, (asked + Date.now()) / 2);
+			asked = Date.now();
+		}
 	} catch {
 		// Then the next renewal corrects it. If the gateway has gone, the stream says so.
 	}
