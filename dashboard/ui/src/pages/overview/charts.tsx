@@ -42,9 +42,12 @@ export function Charts() {
 	const rows = view.value?.rows.filter((r) => history.value.lines.has(r.key)) ?? [];
 	useEffect(() => () => void (cursor.value = undefined), []);
 	if (times.length < 2 || rows.length === 0) return <p class="overview-collecting muted">Collecting… Two answers of the gateway make a rate.</p>;
+	// A place is kept for what may come in a moment.
+	const young = (times.at(-1) ?? 0) - (times[0] ?? 0) < 20;
+	const shown = charts.filter((chart) => young || measured(rows, chart));
 	return (
 		<div class="overview-charts">
-			{charts.map((chart) => (
+			{shown.map((chart) => (
 				<Small key={chart.measure} chart={chart} rows={rows} />
 			))}
 		</div>
@@ -64,13 +67,12 @@ function Small({ chart, rows }: { chart: Chart; rows: readonly Row[] }) {
 	const { times, lines } = history.value;
 	const at = cursor.value ?? times.length - 1;
 	const values = rows.map((r) => ({ row: r, value: near(lines.get(r.key)?.[chart.measure], at) }));
-	const any = rows.some((r) => lines.get(r.key)?.[chart.measure].some((v) => typeof v === 'number'));
 	return (
 		<figure class="overview-chart" aria-label={`${chart.title}, ${chart.unit}`}>
 			<figcaption title={chart.about}>
 				<strong>{chart.title}</strong> <span class="muted">{chart.unit}</span>
 			</figcaption>
-			{any ? <Plot chart={chart} keys={rows.map((r) => r.key)} /> : <p class="overview-none muted">Nothing measured yet</p>}
+			{measured(rows, chart) ? <Plot chart={chart} keys={rows.map((r) => r.key)} /> : <p class="overview-none muted">Nothing measured yet</p>}
 			<ul class="overview-values">
 				{values.map(({ row, value }) => (
 					<li key={row.key} title={called(row)}>
@@ -82,6 +84,11 @@ function Small({ chart, rows }: { chart: Chart; rows: readonly Row[] }) {
 			</ul>
 		</figure>
 	);
+}
+
+/** Whether there is anything to draw. */
+function measured(rows: readonly Row[], { measure }: Chart): boolean {
+	return rows.some((r) => history.value.lines.get(r.key)?.[measure].some((v) => typeof v === 'number'));
 }
 
 /** The value at a time, or what was measured last before it. */
