@@ -18,13 +18,16 @@ export interface Values {
 
 const pause = 60; // a row that is only scrolled past is not asked for
 const largest = 50;
+const aim = 256 * 1024;
 const most = 512 * 1024;
 
 export function fetchValues(entries: () => readonly Entry[], draw: () => void): Values {
 	let [first, last] = [0, 0];
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let running = new AbortController();
-	let batch = largest;
+	// How large values are shows only when they come, and a browser takes in some more of an
+	// answer than is read of it: so it begins with one.
+	let batch = 1;
 	const without = new Set<Entry>(); // asked for, and not there
 
 	const onScreen = (): readonly Entry[] => entries().slice(first, last);
@@ -44,7 +47,7 @@ export function fetchValues(entries: () => readonly Entry[], draw: () => void): 
 			const [from, to] = [wanted[0], wanted.at(-1)];
 			if (!from || !to) return;
 			try {
-				const { kvs, more, bytes } = await range({ key: from.key, end: successor(to.key), limit: wanted.length, maxBytes: most }, signal);
+				const { kvs, more } = await range({ key: from.key, end: successor(to.key), limit: wanted.length, maxBytes: most }, signal);
 				for (const kv of kvs) {
 					const entry = find(entries(), kv.key);
 					if (!entry || entry.folder || entry.modified > kv.modRevision) continue;
@@ -53,7 +56,8 @@ export function fetchValues(entries: () => readonly Entry[], draw: () => void): 
 				// What should have been among these, and is not, has gone: the watch will tell.
 				const end = more ? kvs.at(-1)?.key : to.key;
 				for (const entry of wanted) if (entry.preview === undefined && (end === undefined || entry.key <= end)) without.add(entry);
-				batch = Math.max(1, Math.min(largest, Math.floor((most / 2 / Math.max(1, bytes)) * wanted.length)));
+				const longest = kvs.reduce((most, kv) => Math.max(most, kv.value.length), 1000);
+				batch = Math.max(1, Math.min(largest, batch * 4, Math.floor(aim / longest)));
 			} catch (thrown) {
 				if (!(thrown instanceof TooLong)) throw thrown;
 				if (wanted.length === 1) from.preview = 'large';

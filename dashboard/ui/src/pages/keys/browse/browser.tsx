@@ -106,7 +106,7 @@ export function Browser({ at, landed }: { at: Where; landed: boolean }) {
 						{search !== undefined ? (
 							<SearchResults key={`${space} ${prefix} ${search}`} at={at} search={search} />
 						) : (
-							folder && <Content folder={folder} at={at} onUp={up} onRemove={settings.readOnly ? undefined : (entry) => void remove(entry)} />
+							folder && <Content folder={folder} at={at} onUp={up} onClose={close} onRemove={settings.readOnly ? undefined : (entry) => void remove(entry)} />
 						)}
 					</div>
 					{key !== undefined && (
@@ -192,15 +192,22 @@ function Sum({ folder }: { folder: Folder }) {
 	);
 }
 
-function Content({ folder, at, onUp, onRemove }: { folder: Folder; at: Where; onUp(): void; onRemove: ((entry: Entry) => void) | undefined }) {
+function Content({ folder, at, onUp, onClose, onRemove }: { folder: Folder; at: Where; onUp(): void; onClose(): void; onRemove: ((entry: Entry) => void) | undefined }) {
 	folder.drawn.value;
 	const stopped = folder.stream.failure.value;
-	if (!folder.ready) return stopped ? <Problem failure={stopped} retry={folder.stream.retry} /> : <Busy />;
+	if (!folder.ready) {
+		if (!stopped) return <Busy />;
+		return (
+			<Problem failure={stopped} retry={folder.stream.retry}>
+				{stopped.kind === 'forbidden' && <p>Or go to a folder that you may read, by its name.</p>}
+			</Problem>
+		);
+	}
 	if (folder.rows === 0) return <Nothing folder={folder} />;
 	const failure = folder.failure.value;
 	return (
 		<>
-			<Table folder={folder} opened={at.key} onUp={onUp} onRemove={onRemove} />
+			<Table folder={folder} opened={at.key} onUp={onUp} onClose={onClose} onRemove={onRemove} />
 			{failure && <Problem failure={failure} retry={() => folder.want(folder.entries.length + 200)} />}
 		</>
 	);

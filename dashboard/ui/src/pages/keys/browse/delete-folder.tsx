@@ -27,7 +27,8 @@ export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Spa
 
 	const keys = count?.keys;
 	const text = toText(prefix);
-	const [word, expected] = text !== undefined && isPlain(text) ? ['the folder', prefix] : ['the number of keys', fromText(String(keys ?? 0))];
+	// What is typed is as long as what is lost is large.
+	const expected = text === undefined || !isPlain(text) ? fromText('delete this folder') : prefix.length < 3 ? fromText(`everything below ${text}`) : prefix;
 	const careful = count !== undefined && (keys === undefined || keys > many);
 	const sure = count !== undefined && (!careful || fromText(typed.trim()) === expected);
 	const remove = async (): Promise<void> => {
@@ -58,7 +59,7 @@ export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Spa
 			{careful && (
 				<label class="field">
 					<span>
-						Type {word} to confirm: <code>{toText(expected)}</code>
+						To confirm, type <code>{toText(expected)}</code>
 					</span>
 					<input class="input data" value={typed} autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
 				</label>

@@ -56,12 +56,17 @@ const v3Space: KeySpace = {
 	subfolders: (prefix) => scanFolders(new SkipScan(prefix)),
 	async look(name, signal) {
 		const folder = (name.endsWith('/') ? name : name + '/') as Bytes;
-		const [key, below, beginning] = await Promise.all([
+		const [key, below, beginning] = await Promise.allSettled([
 			range({ key: name, countOnly: true }, signal),
 			range({ key: folder, end: prefixEnd(folder), countOnly: true }, signal),
 			range({ key: name, end: prefixEnd(name), countOnly: true }, signal),
 		]);
-		return { key: name !== '' && key.count > 0, folder: below.count > 0, beginning: beginning.count };
+		// Who may read the folder may not be allowed to read what is beside it.
+		const failed = [key, below, beginning].filter((answer) => answer.status === 'rejected');
+		const grave = failed.find(({ reason }) => failed.length === 3 || asFailure(reason).kind !== 'forbidden');
+		if (grave) throw grave.reason;
+		const count = (answer: typeof key): number => (answer.status === 'fulfilled' ? answer.value.count : 0);
+		return { key: name !== '' && count(key) > 0, folder: count(below) > 0, beginning: count(beginning) };
 	},
 	count: async (prefix, signal) => (await range({ key: prefix, end: prefixEnd(prefix), countOnly: true }, signal)).count,
 	async remove({ key, modified }) {

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
 import { leaseHex } from '../../../api/v3.ts';
-import { type Entry, indexOf, type KeyEntry, type Preview } from '../../../live/entries.ts';
+import { type Entry, indexOf, type KeyEntry, position, type Preview } from '../../../live/entries.ts';
 import type { Folder, Space } from '../../../live/folder.ts';
 import { preview } from '../../../live/preview.ts';
 import { go, href } from '../../../router.ts';
@@ -18,6 +18,7 @@ export interface TableProps {
 	folder: Folder;
 	opened: Bytes | undefined;
 	onUp(): void;
+	onClose(): void;
 	onRemove?: ((entry: Entry) => void) | undefined;
 }
 
@@ -26,7 +27,10 @@ const height = 30;
 /** Where the user was in the folders that they have left. */
 const left = new Map<string, Bytes>();
 
-export function Table({ folder, opened, onUp, onRemove }: TableProps) {
+/** Who went from one table to another one by keyboard is in that one then. */
+let goesOn = false;
+
+export function Table({ folder, opened, onUp, onClose, onRemove }: TableProps) {
 	const { space, prefix, entries } = folder;
 	const drawn = folder.drawn.value;
 	const box = useRef<HTMLDivElement>(null);
@@ -49,9 +53,27 @@ export function Table({ folder, opened, onUp, onRemove }: TableProps) {
 		placed.current = place;
 		const row = [opened, left.get(place)].map((key) => (key === undefined ? -1 : indexOf(entries, key))).find((i) => i >= 0) ?? -1;
 		setAt({ place, key: entries[row]?.key, row });
-		const rows = box.current?.querySelector('.rows');
-		if (rows) rows.scrollTop = Math.max(0, row * height - rows.clientHeight / 3);
+		const rows = box.current?.querySelector<HTMLElement>('.rows');
+		if (!rows) return;
+		rows.scrollTop = Math.max(0, row * height - rows.clientHeight / 3);
+		if (goesOn) rows.focus({ preventScroll: true });
+		goesOn = false;
 	}, [place, drawn]);
+
+	// What is looked at stays where it is when something comes or goes above it.
+	const anchor = useRef<{ place: string; key: Bytes; row: number } | undefined>(undefined);
+	useLayoutEffect(() => {
+		const rows = box.current?.querySelector('.rows');
+		if (!rows) return;
+		const old = anchor.current;
+		if (old?.place === place && rows.scrollTop > 0) rows.scrollTop += (position(entries, old.key) - old.row) * height;
+		const row = Math.floor(rows.scrollTop / height);
+		const key = entries[row]?.key;
+		anchor.current = key === undefined ? undefined : { place, key, row };
+	});
+	const leave = (): void => {
+		goesOn = box.current?.contains(document.activeElement) ?? false;
+	};
 
 	const [[first, last], setSeen] = useState([0, 0]);
 	useEffect(() => {
@@ -63,6 +85,7 @@ export function Table({ folder, opened, onUp, onRemove }: TableProps) {
 		const entry = entries[row];
 		if (!entry) return;
 		left.set(place, entry.key);
+		if (entry.folder) leave();
 		void go(address(space, prefix, entry));
 	};
 	return (
@@ -85,7 +108,10 @@ export function Table({ folder, opened, onUp, onRemove }: TableProps) {
 				onSeen={(from, before) => setSeen((old) => (old[0] === from && old[1] === before ? old : [from, before]))}
 				onKey={(event, row) => {
 					const entry = entries[row];
-					if (event.key === 'Backspace') onUp();
+					if (event.key === 'Backspace') {
+						leave();
+						onUp();
+					} else if (event.key === 'Escape' && opened !== undefined) onClose();
 					else if (event.key === 'Delete' && entry && onRemove) onRemove(entry);
 					else return false;
 					return true;
@@ -153,7 +179,7 @@ function Cells({ space, prefix, entry }: { space: Space; prefix: Bytes; entry: E
 				<Value shown={shown} />
 			</span>
 			<span role="gridcell" class="number muted keys-size">
-				{shown === 'large' ? '> 512 KiB' : shown && size(shown.size)}
+				{shown === 'large' ? '> 384 KiB' : shown && size(shown.size)}
 			</span>
 			<span role="gridcell" class="number muted keys-version">
 				{space === 'v3' ? entry.version : entry.created}

@@ -119,7 +119,7 @@ export class Search {
 class PagesV3 implements Pages {
 	readonly #end: Bytes;
 	#at: Bytes;
-	#batch = 50;
+	#batch = 4; // how large values are shows only when they come
 	#before = 0;
 	#done = false;
 
@@ -134,7 +134,7 @@ class PagesV3 implements Pages {
 			const from = { key: this.#at, end: this.#end };
 			try {
 				const { kvs, more, count, bytes } = await range({ ...from, limit: this.#batch, maxBytes: most }, signal);
-				this.#batch = Math.max(1, Math.min(largest, this.#batch * 2, Math.floor((aim / Math.max(1, bytes)) * kvs.length)));
+				this.#batch = Math.max(1, Math.min(largest, this.#batch * 4, Math.floor((aim / Math.max(1, bytes)) * kvs.length)));
 				return this.#page(kvs, more, count);
 			} catch (thrown) {
 				if (!(thrown instanceof TooLong)) throw thrown;
@@ -142,7 +142,7 @@ class PagesV3 implements Pages {
 				if (this.#batch > 0) continue;
 				// One whose value is too large: only its key is looked at.
 				const { kvs, more, count } = await range({ ...from, limit: 1, keysOnly: true }, signal);
-				this.#batch = 8;
+				this.#batch = 4;
 				return this.#page(
 					kvs.map(({ key }) => ({ key, value: undefined })),
 					more,
