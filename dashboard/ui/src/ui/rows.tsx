@@ -63,6 +63,8 @@ export function Rows({ count, height, label, active, onActive, onOpen, onSeen, o
 	};
 
 	const onKeyDown = (event: KeyboardEvent): void => {
+		// A button in a row, or a link, is pressed by its own.
+		if (event.target !== ref.current && (event.key === 'Enter' || event.key === ' ')) return;
 		const page = Math.max(1, Math.floor((ref.current?.clientHeight ?? height) / height) - 1);
 		const moves: Record<string, number> = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: count - 1 };
 		const to = moves[event.key];
