@@ -71,7 +71,9 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 		if (back instanceof HTMLElement && back !== document.body) panel.current?.focus({ preventScroll: true });
 		return () => {
 			const within = document.activeElement === document.body || panel.current?.contains(document.activeElement);
-			if (within && back instanceof HTMLElement && back.isConnected) back.focus({ preventScroll: true });
+			if (!within) return;
+			const to = back instanceof HTMLElement && back !== document.body && back.isConnected ? back : document.getElementById('main');
+			to?.focus({ preventScroll: true });
 		};
 	}, []);
 

@@ -30,6 +30,20 @@ function language(form: Form): Extension {
 	return form === 'json' ? json() : form === 'yaml' ? yaml() : [];
 }
 
+/**
+ * What is typed over a selection. A browser that does that itself joins the lines with elements
+ * that have a style attribute, which the page's CSP refuses.
+ */
+const typeOver = EditorView.domEventHandlers({
+	beforeinput(event, view) {
+		const { state } = view;
+		const text = /^insert(Text|ReplacementText|LineBreak|Paragraph)$/.test(event.inputType) ? (event.data ?? event.dataTransfer?.getData('text/plain') ?? state.lineBreak) : /^delete/.test(event.inputType) ? '' : undefined;
+		if (text === undefined || state.readOnly || state.selection.ranges.every((range) => range.empty)) return false;
+		view.dispatch(state.replaceSelection(text), { userEvent: text === '' ? 'delete.selection' : 'input.type', scrollIntoView: true });
+		return true;
+	},
+});
+
 function look(form: Form): Extension {
 	return [
 		theme,
@@ -85,6 +99,7 @@ export function openEditor({ parent, text, form, long, label, describedBy, readO
 				look(form),
 				indentUnit.of('  '),
 				history(),
+				typeOver,
 				drawSelection(),
 				highlightActiveLine(),
 				highlightActiveLineGutter(),

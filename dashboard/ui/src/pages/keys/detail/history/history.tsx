@@ -123,7 +123,7 @@ export function History({ editing }: { editing: Editing }) {
 						Older
 					</Button>
 				)}
-				{!busy && end === 'created' && last && <span class="muted">It was created at revision {count(last.created)}. Had there been a key of this name before, that was another.</span>}
+				{!busy && end === 'created' && last && <span class="muted">Created at revision {count(last.created)}. An earlier key of the same name, if there was one, is not shown.</span>}
 				{!busy && end === 'compacted' && <span class="muted">etcd has been compacted: what is older is gone.</span>}
 				{failure && <Problem failure={failure} retry={() => void go(last ? last.revision - 1 : (newest ?? 0), versions)} />}
 				{!now && <AsOf busy={busy} onGo={(revision) => void go(revision, [])} />}

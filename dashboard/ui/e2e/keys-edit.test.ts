@@ -1,0 +1,522 @@
+// A key is created, edited, compared, restored and deleted, whatever happens meanwhile.
+
+import { Buffer } from 'node:buffer';
+import type { Locator, Page } from 'playwright-core';
+import { beforeAll, describe } from 'vitest';
+import { axe, type Cluster, eventually, expect, type Gateway, hasFocus, press, retype, schemes, shot, tabTo, test, useWorld, widths } from './test.ts';
+
+const world = useWorld();
+let cluster: Cluster;
+let gateway: Gateway;
+let old: Cluster;
+let oldGateway: Gateway;
+beforeAll(async () => {
+	[cluster, old] = await Promise.all([world.cluster({ members: 3 }), world.cluster({ version: '3.5' })]);
+	[gateway, oldGateway] = await Promise.all([world.gateway({ etcd: cluster }), world.gateway({ etcd: old, api: 'v2' })]);
+});
+
+const address = (key: string, more = ''): string => gateway.page(`keys/?key=${encodeURIComponent(key)}${more}`);
+const bytesOf = async (key: string): Promise<string | undefined> => {
+	const kv = await cluster.etcd().get(key);
+	return kv && Buffer.from(kv.valueBytes).toString('hex');
+};
+const valueOf = async (key: string): Promise<string | undefined> => (await cluster.etcd().get(key))?.value;
+const hex = (text: string | Uint8Array): string => Buffer.from(text as string).toString('hex');
+
+const content = (page: Page): Locator => page.locator('.value-editor .cm-content');
+const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true });
+const said = (page: Page, text: string): Locator => page.locator('.toasts').getByText(text, { exact: true });
+
+/** Replaces the whole text in the editor. */
+async function write(page: Page, text: string): Promise<void> {
+	await content(page).click();
+	await retype(page, text);
+}
+
+async function edit(page: Page, text: string): Promise<void> {
+	await write(page, text);
+	await page.getByText('Edited, not saved').waitFor();
+}
+
+test('by keyboard alone a key is created, edited and deleted', async ({ open }) => {
+	const { page } = await open(gateway.page('keys/?prefix=/keyboard/'));
+	await press(page, 'n');
+	const name = page.getByLabel('Key', { exact: true });
+	await name.waitFor();
+	expect(await hasFocus(name)).toBe(true);
+	expect(await name.inputValue()).toBe('/keyboard/');
+	await page.keyboard.type('new');
+	await tabTo(page, page.getByLabel('Value', { exact: true }));
+	await page.keyboard.type('one');
+	await tabTo(page, button(page, 'Create'));
+	await press(page, 'Enter');
+	await said(page, 'Created').waitFor();
+	expect(await valueOf('/keyboard/new')).toBe('one');
+
+	await content(page).waitFor();
+	await tabTo(page, content(page));
+	await retype(page, 'two');
+	await press(page, 'ControlOrMeta+s');
+	await expect.poll(() => valueOf('/keyboard/new')).toBe('two');
+	await said(page, 'Saved').waitFor();
+	expect(await hasFocus(content(page))).toBe(true);
+
+	// Tab indents, but is no trap.
+	await press(page, 'Tab');
+	expect(await hasFocus(content(page))).toBe(true);
+	await press(page, 'ControlOrMeta+z', 'Escape', 'Tab');
+	await expect.poll(() => hasFocus(content(page))).toBe(false);
+	await tabTo(page, button(page, 'Delete…'));
+	await press(page, 'Enter');
+	await page.getByRole('dialog').getByText('/keyboard/new').waitFor();
+	await tabTo(page, button(page, 'Delete'));
+	await press(page, 'Enter');
+	await said(page, 'Deleted').waitFor();
+	expect(await valueOf('/keyboard/new')).toBeUndefined();
+	expect(await page.locator('.key-detail').count()).toBe(0);
+	await expect.poll(() => page.evaluate(() => document.activeElement !== document.body)).toBe(true);
+});
+
+test('what is there already is not created over', async ({ open }) => {
+	await cluster.etcd().put('/taken', 'theirs');
+	const { page } = await open(gateway.page('keys/?prefix=/'));
+	await button(page, 'New key').click();
+	await page.getByLabel('Key', { exact: true }).fill('/taken');
+	await page.getByLabel('Value', { exact: true }).fill('mine');
+	await button(page, 'Create').click();
+	await page.getByText('There is a key of this name already').waitFor();
+	expect(await valueOf('/taken')).toBe('theirs');
+	await button(page, 'Open it').click();
+	await expect.poll(() => content(page).innerText()).toBe('theirs');
+});
+
+test('a key of bytes is created from hex, with a lease of its own', async ({ open }) => {
+	const { page } = await open(gateway.page('keys/'));
+	await button(page, 'New key').click();
+	await page.getByLabel('as hex').check();
+	await page.getByLabel('Key', { exact: true }).fill('2fff00');
+	await page.getByLabel('For so many seconds').check();
+	await page.getByLabel('Seconds', { exact: true }).fill('500');
+	await button(page, 'Create').click();
+	await said(page, 'Created').waitFor();
+	const kv = await cluster.etcd().get(Buffer.from('2fff00', 'hex'));
+	expect(kv?.value).toBe('');
+	expect(await cluster.etcd().timeToLive(kv?.lease ?? '0')).toBeGreaterThan(490);
+	await page.locator('.key-name').getByText('2fff00').waitFor();
+	await page.locator('.facts').getByText('8m').first().waitFor();
+});
+
+test('what somebody else writes is shown at once, and edited text is kept', async ({ open }) => {
+	await cluster.etcd().put('/live', 'one');
+	const { page, seen } = await open(address('/live'));
+	await expect.poll(() => content(page).innerText()).toBe('one');
+	await cluster.etcd().put('/live', 'two');
+	await expect.poll(() => content(page).innerText()).toBe('two');
+	await edit(page, 'mine');
+	await cluster.etcd().put('/live', 'three');
+	await page.getByText('Somebody has changed it meanwhile').waitFor();
+	expect(await content(page).innerText()).toBe('mine');
+	await cluster.etcd().delete('/live');
+	await page.getByText('The key is deleted, or has expired').waitFor();
+	expect(await content(page).innerText()).toBe('mine');
+	await button(page, 'Save').click();
+	await expect.poll(() => valueOf('/live')).toBe('mine');
+	await cluster.etcd().delete('/live');
+	await page.getByText('There is no such key').waitFor();
+	expect(seen.matching('/v3/kv/txn')).toHaveLength(1);
+});
+
+describe('a conflict', () => {
+	/** Edits a key, and has somebody else write it without this page hearing of it. */
+	async function conflict(page: Page, key: string, theirs: string | undefined): Promise<void> {
+		await page.route('**/v3/watch', (route) => route.abort());
+		await cluster.etcd().put(key, 'base');
+		await page.goto(address(key));
+		await expect.poll(() => content(page).innerText()).toBe('base');
+		await edit(page, 'mine');
+		await (theirs === undefined ? cluster.etcd().delete(key) : cluster.etcd().put(key, theirs));
+		await button(page, 'Save').click();
+		await page.getByRole('dialog').waitFor();
+		expect(await valueOf(key)).toBe(theirs);
+	}
+
+	test('shows both and writes nothing; mine goes on, on top of theirs', async ({ open }) => {
+		const { page } = await open(gateway.page('keys/'));
+		await conflict(page, '/conflict/keep', 'theirs');
+		const dialog = page.getByRole('dialog');
+		await expect.poll(() => dialog.locator('.cm-merge-a .cm-content').innerText()).toBe('theirs');
+		expect(await dialog.locator('.cm-merge-b .cm-content').innerText()).toBe('mine');
+		await axe(page);
+		await button(page, 'Keep editing mine on top of theirs').click();
+		expect(await content(page).innerText()).toBe('mine');
+		expect(await valueOf('/conflict/keep')).toBe('theirs');
+		await button(page, 'Save').click();
+		await expect.poll(() => valueOf('/conflict/keep')).toBe('mine');
+	});
+
+	test('theirs is taken', async ({ open }) => {
+		const { page } = await open(gateway.page('keys/'));
+		await conflict(page, '/conflict/take', 'theirs');
+		await button(page, 'Take theirs').click();
+		await expect.poll(() => content(page).innerText()).toBe('theirs');
+		expect(await button(page, 'Save').isDisabled()).toBe(true);
+		expect(await valueOf('/conflict/take')).toBe('theirs');
+	});
+
+	test('mine is written over the theirs that was shown, and no other', async ({ open }) => {
+		const { page } = await open(gateway.page('keys/'));
+		await conflict(page, '/conflict/over', 'theirs');
+		await cluster.etcd().put('/conflict/over', 'again');
+		await button(page, 'Write mine over theirs').click();
+		await expect.poll(() => page.locator('.cm-merge-a .cm-content').innerText()).toBe('again');
+		expect(await valueOf('/conflict/over')).toBe('again');
+		await button(page, 'Write mine over theirs').click();
+		await expect.poll(() => valueOf('/conflict/over')).toBe('mine');
+	});
+
+	test('with a deletion', async ({ open }) => {
+		const { page } = await open(gateway.page('keys/'));
+		await conflict(page, '/conflict/deleted', undefined);
+		await page.getByText('Somebody has deleted this key meanwhile').waitFor();
+		await button(page, 'Create it again with mine').click();
+		await expect.poll(() => valueOf('/conflict/deleted')).toBe('mine');
+	});
+});
+
+test('a key keeps its lease when it is saved, and gets another one without its value changing', async ({ open }) => {
+	const etcd = cluster.etcd();
+	const [lease, other] = await Promise.all([etcd.grant(600), etcd.grant(900)]);
+	await etcd.put('/leased', 'one', lease);
+	const { page } = await open(address('/leased'));
+	await page.locator('.facts').getByText('9m').waitFor();
+	await expect.poll(() => content(page).innerText()).toBe('one');
+	await edit(page, 'two');
+	await press(page, 'ControlOrMeta+s');
+	await expect.poll(() => valueOf('/leased')).toBe('two');
+	expect((await etcd.get('/leased'))?.lease).toBe(lease);
+
+	await button(page, 'Lease…').click();
+	await page.getByLabel('Lease, in hexadecimal digits').fill(BigInt(other).toString(16));
+	await button(page, 'Put it on this lease').click();
+	await expect.poll(async () => (await etcd.get('/leased'))?.lease).toBe(other);
+	await page.getByRole('dialog').waitFor({ state: 'detached' });
+
+	await button(page, 'Lease…').click();
+	await page.getByLabel('For so many seconds, on a new lease').check();
+	await page.getByLabel('Seconds', { exact: true }).fill('120');
+	await button(page, 'Set the TTL').click();
+	await expect.poll(async () => [lease, other].includes((await etcd.get('/leased'))?.lease ?? '0')).toBe(false);
+	await page.getByRole('dialog').waitFor({ state: 'detached' });
+	await page.locator('.facts').getByText(/^1m/).waitFor();
+
+	await button(page, 'Lease…').click();
+	await page.getByLabel('Until it is deleted').check();
+	await button(page, 'Let it stay').click();
+	await expect.poll(async () => (await etcd.get('/leased'))?.lease).toBe('0');
+	expect(await valueOf('/leased')).toBe('two');
+
+	// A new lease that the key does not come to hang on is not left behind.
+	const before = (await etcd.leases()).length;
+	await page.getByRole('dialog').waitFor({ state: 'detached' });
+	await page.route('**/v3/kv/txn', (route) => route.fulfill({ status: 403, json: { code: 7, message: 'etcdserver: permission denied' } }));
+	await button(page, 'Lease…').click();
+	await page.getByLabel('For so many seconds, on a new lease').check();
+	await button(page, 'Set the TTL').click();
+	await page.getByText('You may not do this').waitFor();
+	await expect.poll(async () => (await etcd.leases()).length).toBe(before);
+});
+
+describe('bytes stay what they are', () => {
+	const odd: [what: string, value: Uint8Array, more: string][] = [
+		['CRLF', Buffer.from('a: 1\r\nb: 2\r\n'), 'X'],
+		['mixed line breaks', Buffer.from('one\r\ntwo\nthree\rfour'), 'X'],
+		['no last line break', Buffer.from('one\ntwo'), 'X'],
+		['a byte order mark', Buffer.from('\ufeff{"a": 1}\r\n'), 'X'],
+		['NUL', Buffer.from('one\0two\0'), 'X'],
+		['nothing', Buffer.from(''), 'X'],
+		['not UTF-8', Buffer.from('fffe0080c328', 'hex'), ' 58'],
+	];
+	test.for(odd)('%s', async ([what, value, more], { open }) => {
+		const key = `/bytes/${what}`;
+		await cluster.etcd().put(key, value);
+		const { page } = await open(address(key));
+		await content(page).waitFor();
+		await content(page).click();
+		await press(page, 'ControlOrMeta+End');
+		await page.keyboard.insertText(more);
+		await press(page, 'ControlOrMeta+s');
+		await expect.poll(() => bytesOf(key)).toBe(hex(value) + hex('X'));
+		// And back: what is as it was needs no saving.
+		await page.getByText('Saved', { exact: true }).first().waitFor();
+		for (const _ of more.trim()) await press(page, 'Backspace');
+		await press(page, 'ControlOrMeta+s');
+		await expect.poll(() => bytesOf(key)).toBe(hex(value));
+	});
+});
+
+describe('the history', () => {
+	test('is walked back, compared, and an older value restored', async ({ open }) => {
+		const etcd = cluster.etcd();
+		const lease = await etcd.grant(600);
+		for (let i = 1; i <= 25; i++) await etcd.put('/history', `value ${i}\n`, i > 20 ? lease : '0');
+		const { page } = await open(address('/history', '&view=history'));
+		const rows = page.locator('.history-list tbody tr');
+		await expect.poll(() => rows.count()).toBe(20);
+		await button(page, 'Older').click();
+		await expect.poll(() => rows.count()).toBe(25);
+		await page.getByText('Created at revision').waitFor();
+		await rows.nth(5).getByRole('button').click();
+		await expect.poll(() => page.locator('.comparison-host .cm-deletedChunk').innerText()).toContain('value 20');
+		expect(await page.locator('.comparison-host .cm-changedLine').innerText()).toContain('value 25');
+		await axe(page);
+		await button(page, 'Restore').click();
+		await page.getByRole('dialog').locator(button(page, 'Restore')).click();
+		await expect.poll(() => valueOf('/history')).toBe('value 20\n');
+		expect((await etcd.get('/history'))?.lease).toBe(lease);
+		await expect.poll(() => rows.count()).toBe(26);
+		await page.getByRole('tab', { name: 'Value' }).click();
+		expect(new URL(page.url()).searchParams.has('view')).toBe(false);
+		await expect.poll(() => content(page).innerText()).toContain('value 20');
+	});
+
+	test('ends where etcd has been compacted', async ({ open }) => {
+		const etcd = cluster.etcd();
+		for (const value of ['one', 'two', 'three']) await etcd.put('/compacted', value);
+		const { modRevision } = (await etcd.get('/compacted'))!;
+		await etcd.compact(modRevision);
+		const { page } = await open(address('/compacted', '&view=history'));
+		await page.getByText('etcd has been compacted').waitFor();
+		expect(await page.locator('.history-list tbody tr').count()).toBe(1);
+	});
+
+	test('brings a deleted key back', async ({ open }) => {
+		const etcd = cluster.etcd();
+		await etcd.put('/gone', 'was here');
+		const { modRevision } = (await etcd.get('/gone'))!;
+		await etcd.delete('/gone');
+		const { page } = await open(address('/gone', '&view=history'));
+		await page.getByLabel('Look as of revision').fill(modRevision);
+		await button(page, 'Look').click();
+		await page.locator('.history-pick').first().click();
+		await button(page, 'Restore').click();
+		await page.getByRole('dialog').locator(button(page, 'Restore')).click();
+		await expect.poll(() => valueOf('/gone')).toBe('was here');
+	});
+});
+
+describe('an answer that is lost', () => {
+	test('of a write that was done', async ({ open }) => {
+		await cluster.etcd().put('/lost/done', 'one');
+		const { page } = await open(address('/lost/done'));
+		await expect.poll(() => content(page).innerText()).toBe('one');
+		await edit(page, 'two');
+		let writes = 0;
+		await page.route('**/v3/kv/txn', async (route) => {
+			writes++;
+			await route.fetch();
+			await route.abort();
+		});
+		await press(page, 'ControlOrMeta+s');
+		await said(page, 'The answer was late, but it was saved').waitFor();
+		expect(await valueOf('/lost/done')).toBe('two');
+		expect(await button(page, 'Save').isDisabled()).toBe(true);
+		expect(writes).toBe(1);
+	});
+
+	test('of a write that was not done', async ({ open }) => {
+		await cluster.etcd().put('/lost/not', 'one');
+		const { page } = await open(address('/lost/not'));
+		await expect.poll(() => content(page).innerText()).toBe('one');
+		await edit(page, 'two');
+		let writes = 0;
+		let reachable = false;
+		await page.route('**/v3/kv/*', (route) => {
+			if (route.request().url().endsWith('txn')) writes++;
+			return reachable ? route.continue() : route.abort();
+		});
+		await press(page, 'ControlOrMeta+s');
+		await page.getByText('The answer to the save got lost').waitFor();
+		expect(await content(page).innerText()).toBe('two');
+		reachable = true;
+		await said(page, 'It was not saved').waitFor();
+		expect(writes).toBe(1);
+		expect(await valueOf('/lost/not')).toBe('one');
+		await press(page, 'ControlOrMeta+s');
+		await expect.poll(() => valueOf('/lost/not')).toBe('two');
+	});
+});
+
+test('edited text survives switching pages, a new gateway and a new leader', async ({ open }) => {
+	const etcd = cluster.etcd(cluster.members.indexOf(await cluster.follower()));
+	await etcd.put('/survives', 'one');
+	const { page } = await open(gateway.page('keys/?prefix=/'));
+	await page.locator('.rows').getByText('survives').click();
+	await expect.poll(() => content(page).innerText()).toBe('one');
+	await edit(page, 'edited');
+
+	await page.getByRole('link', { name: 'Locks' }).click();
+	await page.getByText('Leave without saving?').waitFor();
+	await button(page, 'Cancel').click();
+	expect(await content(page).innerText()).toBe('edited');
+	await page.goBack().catch(() => undefined);
+	await page.getByText('Leave without saving?').waitFor();
+	await button(page, 'Cancel').click();
+	await page.getByRole('tab', { name: 'History' }).click();
+	await page.locator('.history-pick').first().waitFor();
+	await page.getByRole('tab', { name: 'Value' }).click();
+	expect(await content(page).innerText()).toBe('edited');
+
+	await gateway.restart();
+	await page.locator('.key-detail').getByText('live', { exact: true }).waitFor();
+	expect(await content(page).innerText()).toBe('edited');
+
+	const leader = await cluster.leader();
+	await leader.kill();
+	expect(await content(page).innerText()).toBe('edited');
+	await eventually(
+		async () => {
+			if (await button(page, 'Save').isEnabled()) await press(page, 'ControlOrMeta+s');
+			return (await etcd.get('/survives').catch(() => undefined))?.value === 'edited';
+		},
+		{ within: 20_000, every: 500 },
+	);
+	await expect.poll(() => page.locator('.key-state').innerText()).toBe('');
+	expect((await etcd.get('/survives'))?.version).toBe('2');
+	await leader.restart();
+});
+
+test('a key of the gateway is deleted after a warning only, and by the revision that was shown', async ({ open }) => {
+	await gateway.mod.lock('jobs', { ttl: 600, value: 'worker' });
+	const [entry] = await cluster.etcd().list('/_etcd/mod/lock/jobs/');
+	const { page } = await open(address(entry!.key));
+	await button(page, 'Delete…').click();
+	await page.getByText('It is an entry of a lock').waitFor();
+	await button(page, 'Cancel').click();
+
+	await page.route('**/v3/watch', (route) => route.abort());
+	await cluster.etcd().put('/guarded', 'one');
+	await page.goto(address('/guarded'));
+	await expect.poll(() => content(page).innerText()).toBe('one');
+	await cluster.etcd().put('/guarded', 'two');
+	await button(page, 'Delete…').click();
+	await button(page, 'Delete').click();
+	await page.getByText('It has been changed meanwhile').waitFor();
+	expect(await valueOf('/guarded')).toBe('two');
+	await button(page, 'Delete what is there now').click();
+	await expect.poll(() => valueOf('/guarded')).toBeUndefined();
+});
+
+test('markup is text', async ({ open }) => {
+	const markup = '<img src=x onerror=alert(1)>';
+	await cluster.etcd().put(markup, `{"${markup}": "</script>${markup}"}`);
+	await cluster.etcd().put(markup, `{"${markup}": 2}`);
+	const { page } = await open(address(markup));
+	await page.locator('.key-name').getByText(markup).waitFor();
+	await expect.poll(() => content(page).innerText()).toContain(markup);
+	await page.getByRole('tab', { name: 'History' }).click();
+	await page.locator('.history-pick').nth(1).click();
+	await page.locator('.comparison-host .cm-deletedChunk').waitFor();
+	expect(await page.locator('img').count()).toBe(0);
+});
+
+describe('with the v2 API', () => {
+	const at = (key: string): string => oldGateway.page(`keys/?key=${encodeURIComponent(key)}`);
+	const v2 = async (key: string) => old.v2().get(key);
+
+	test('a save keeps what is left of a TTL, and is compared with the index', async ({ open }) => {
+		await old.v2().put('/v2/key', 'one', 300);
+		const { page } = await open(at('/v2/key'));
+		await expect.poll(() => content(page).innerText()).toBe('one');
+		await edit(page, 'two');
+		await press(page, 'ControlOrMeta+s');
+		await expect.poll(async () => (await v2('/v2/key'))?.value).toBe('two');
+		const { ttl = 0 } = (await v2('/v2/key'))!;
+		expect(ttl).toBeGreaterThan(280);
+		expect(ttl).toBeLessThanOrEqual(300);
+		await page.getByText('Its TTL goes on').waitFor();
+
+		await edit(page, 'three');
+		await old.v2().put('/v2/key', 'theirs');
+		await page.getByText('Somebody has changed it meanwhile').waitFor();
+		await button(page, 'Save').click();
+		await button(page, 'Write mine over theirs').click();
+		await expect.poll(async () => (await v2('/v2/key'))?.value).toBe('three');
+
+		await button(page, 'TTL…').click();
+		await page.getByLabel('For so many seconds').check();
+		await page.getByLabel('Seconds', { exact: true }).fill('100');
+		await button(page, 'Set the TTL').click();
+		await expect.poll(async () => (await v2('/v2/key'))?.ttl ?? 0).toBeGreaterThan(90);
+		await page.getByRole('dialog').waitFor({ state: 'detached' });
+		await button(page, 'TTL…').click();
+		await page.getByLabel('Until it is deleted').check();
+		await button(page, 'Let it stay').click();
+		await expect.poll(async () => (await v2('/v2/key'))?.ttl).toBeUndefined();
+		expect((await v2('/v2/key'))?.value).toBe('three');
+		await page.getByRole('dialog').waitFor({ state: 'detached' });
+		await axe(page);
+
+		await button(page, 'Delete…').click();
+		await button(page, 'Delete').click();
+		await expect.poll(() => v2('/v2/key')).toBeUndefined();
+	});
+
+	test('a key is created, with a TTL, where there is none', async ({ open }) => {
+		const { page } = await open(oldGateway.page('keys/?prefix=/v2/'));
+		await button(page, 'New key').click();
+		await page.getByLabel('Key', { exact: true }).fill('/v2/new');
+		await page.getByLabel('Value', { exact: true }).fill('a\nb');
+		await page.getByLabel('For so many seconds').check();
+		await page.getByLabel('Seconds', { exact: true }).fill('100');
+		await button(page, 'Create').click();
+		await said(page, 'Created').waitFor();
+		expect(await v2('/v2/new')).toMatchObject({ value: 'a\nb' });
+		expect((await v2('/v2/new'))?.ttl).toBeGreaterThan(90);
+	});
+});
+
+test('where the dashboard is read-only, the controls say so', async ({ open }) => {
+	await cluster.etcd(1).put('/readonly', 'one').catch(() => cluster.etcd(2).put('/readonly', 'one'));
+	gateway.reload({ readOnly: true });
+	const { page } = await open(address('/readonly'));
+	await expect.poll(() => content(page).innerText()).toBe('one');
+	for (const name of ['Save', 'Lease…', 'Delete…']) {
+		expect(await button(page, name).isDisabled()).toBe(true);
+		expect(await button(page, name).getAttribute('title')).toContain('reading only');
+	}
+	await content(page).click();
+	await page.keyboard.type('x');
+	expect(await content(page).innerText()).toBe('one');
+	gateway.reload({ readOnly: false });
+});
+
+describe('looks', () => {
+	const value = JSON.stringify({ service: 'checkout', replicas: 3, limits: { cpu: 0.5, memory: '512Mi' }, flags: { newCart: true, discount: null }, hosts: ['a.example', 'b.example'] }, null, 2);
+	for (const scheme of schemes) {
+		for (const width of widths) {
+			test(`${scheme}, ${width}`, async ({ open }) => {
+				const etcd = cluster.etcd();
+				await etcd.put('/config/checkout', value);
+				await etcd.put('/config/checkout', value.replace('3', '4'));
+				const visit = await open(address('/config/checkout'), { scheme, width });
+				const { page } = visit;
+				await expect.poll(() => content(page).innerText()).toContain('checkout');
+				await axe(page);
+				await shot(visit, 'key');
+				await page.getByRole('tab', { name: 'History' }).click();
+				await page.locator('.history-pick').nth(1).click();
+				await page.locator('.comparison-host .cm-content').waitFor();
+				await axe(page);
+				await shot(visit, 'key-history');
+				await page.getByRole('tab', { name: 'Value' }).click();
+				await edit(page, value.replace('3', '5').replace('0.5', '0.75'));
+				await etcd.put('/config/checkout', value.replace('3', '6').replace('discount', 'rebate'));
+				await button(page, 'See both').click();
+				await page.getByRole('dialog').locator('.cm-content').first().waitFor();
+				await axe(page);
+				await shot(visit, 'key-conflict');
+				expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+			});
+		}
+	}
+});
