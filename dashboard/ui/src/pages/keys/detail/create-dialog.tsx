@@ -1,6 +1,6 @@
 // Creates a key, if there is none of that name.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Bytes, fromHex, fromText, toHex, toText } from '../../../api/bytes.ts';
 import { asFailure, Failure } from '../../../api/failure.ts';
 import { normal } from '../../../api/v2.ts';
@@ -27,6 +27,9 @@ export function CreateDialog({ space, prefix, onClose }: CreateKeyProps) {
 	const [failure, setFailure] = useState<Failure>();
 	const [taken, setTaken] = useState<Bytes>();
 	const [busy, setBusy] = useState(false);
+	const field = useRef<HTMLInputElement>(null);
+	// What the key is called comes behind the folder.
+	useEffect(() => field.current?.setSelectionRange(-1, -1), []);
 
 	const name = hex ? fromHex(text) : fromText(text);
 	const time = timeOf(choice);
@@ -92,6 +95,7 @@ export function CreateDialog({ space, prefix, onClose }: CreateKeyProps) {
 						<span>Key</span>
 						<input
 							class="input data"
+							ref={field}
 							name="key"
 							value={text}
 							autofocus
@@ -99,7 +103,6 @@ export function CreateDialog({ space, prefix, onClose }: CreateKeyProps) {
 							autocomplete="off"
 							autocapitalize="off"
 							aria-invalid={wrong !== undefined || wrongV2 !== undefined}
-							onFocus={(event) => event.currentTarget.setSelectionRange(text.length, text.length)}
 							onInput={(event) => {
 								setText(event.currentTarget.value);
 								setTaken(undefined);

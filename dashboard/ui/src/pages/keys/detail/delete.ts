@@ -14,7 +14,7 @@ export async function deleteKey({ store, edit, tell, discard }: Editing): Promis
 	for (let changed = false; ; changed = true) {
 		const base = current(edit.peek());
 		if (!base) {
-			if (changed) say('Somebody else has deleted it', 'warn');
+			if (changed) say('It is not there any more', 'warn', name);
 			return changed;
 		}
 		let other: Seen | undefined;
@@ -39,7 +39,9 @@ export async function deleteKey({ store, edit, tell, discard }: Editing): Promis
 					}
 				} catch (thrown) {
 					if (asFailure(thrown).kind !== 'unknown') throw thrown;
-					const seen = await store.read();
+					const seen = await store.read().catch(() => {
+						throw thrown;
+					});
 					if (seen.now?.revision === base.revision) throw new Failure('unknown', 'the answer got lost; etcd was asked again, and the key is still there');
 					if (seen.now) other = seen;
 					else {

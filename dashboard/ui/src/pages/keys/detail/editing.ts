@@ -18,6 +18,10 @@ export interface Editing {
 	readonly stream: Stream;
 	/** Why the last write has failed, until the next. */
 	readonly failure: ReadonlySignal<Failure | undefined>;
+	/** What has been done last, for a while. */
+	readonly done: ReadonlySignal<string>;
+	/** Says what has been done. */
+	note(done: string): void;
 	/** Saves the user's text. */
 	save(): Promise<void>;
 	/** Writes the user's text over theirs, as both are shown. */
@@ -36,12 +40,11 @@ export interface Editing {
 	stop(): void;
 }
 
-/** Says that it is saved, and what has become of its time. */
-function sayStays(now: Version | undefined): void {
+/** That it is saved, and what has become of its time. */
+function savedAs(now: Version | undefined): string {
 	const seconds = now && left(now);
-	if (now && now.lease !== '0') say('Saved', 'good', 'The key is on the same lease as before.');
-	else if (seconds !== undefined) say('Saved', 'good', `Its TTL goes on: ${duration(seconds)} left.`);
-	else say('Saved');
+	if (now && now.lease !== '0') return 'Saved, on the same lease';
+	return seconds === undefined ? 'Saved' : `Saved; its TTL goes on, ${duration(seconds)} left`;
 }
 
 const pauses = [250, 500, 1000, 2000, 3000];
@@ -50,6 +53,13 @@ export function open(store: Store): Editing {
 	const edit = signal<Edit>(opening);
 	const failure = signal<Failure | undefined>(undefined);
 	const leaving = new AbortController();
+	const done = signal('');
+	let noted: ReturnType<typeof setTimeout> | undefined;
+	const note = (text: string): void => {
+		clearTimeout(noted);
+		done.value = text;
+		noted = setTimeout(() => (done.value = ''), 6000);
+	};
 	const draft = makeDraft((dirty) => send({ type: 'typed', dirty }));
 
 	const send = (event: Event): void => {
@@ -93,6 +103,7 @@ export function open(store: Store): Editing {
 				const written = await store.write(value, base);
 				if (written.done) {
 					send({ type: 'saved', now: written.now });
+					note(savedAs(written.now));
 					return true;
 				}
 				// With the same value it is only its lease or TTL that has changed (many keep those up).
@@ -139,10 +150,10 @@ export function open(store: Store): Editing {
 		}
 		failure.value = undefined;
 		const now = current(edit.peek());
-		const done = now?.value === value;
-		if (done) say('The answer was late, but it was saved');
+		const written = now?.value === value;
+		if (written) note('The answer was late, but it was saved');
 		else if (edit.peek().stage.is !== 'conflict') say('It was not saved', 'warn', 'The answer got lost, so etcd was asked again: what was there before is still there. Save again when it works.');
-		return done;
+		return written;
 	}
 
 	return {
@@ -151,21 +162,21 @@ export function open(store: Store): Editing {
 		draft,
 		stream,
 		failure,
+		done,
+		note,
 		async save() {
 			const { is } = edit.peek().stage;
 			const value = draft.bytes();
 			if ((is !== 'dirty' && is !== 'changed') || value === undefined) return;
-			if (await write(value)) sayStays(current(edit.peek()));
+			await write(value);
 		},
 		async overwrite() {
 			const { stage } = edit.peek();
-			if (stage.is === 'conflict' && (await write(stage.mine))) sayStays(current(edit.peek()));
+			if (stage.is === 'conflict') await write(stage.mine);
 		},
 		async restore(value) {
 			draft.put(value);
-			const done = await write(value);
-			if (done) sayStays(current(edit.peek()));
-			return done;
+			return write(value);
 		},
 		async alter(change) {
 			const base = current(edit.peek());
@@ -191,6 +202,7 @@ export function open(store: Store): Editing {
 		tell,
 		stop() {
 			leaving.abort();
+			clearTimeout(noted);
 			follow();
 			stream.stop();
 		},

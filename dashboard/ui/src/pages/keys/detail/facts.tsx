@@ -2,16 +2,15 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import { fromText } from '../../../api/bytes.ts';
-import { isAbort } from '../../../api/failure.ts';
 import { lease as askLease, leaseHex } from '../../../api/v3.ts';
 import { now as clock } from '../../../live/clock.ts';
 import { href } from '../../../router.ts';
-import { count, size, Ttl } from '../../../ui/parts.tsx';
+import { count, duration, size, Ttl } from '../../../ui/parts.tsx';
 import type { Version } from './edit.ts';
-import type { Space } from './store.ts';
+import type { Store } from './store.ts';
 
-export function Facts({ space, version: v }: { space: Space; version: Version }) {
-	const v3 = space === 'v3';
+export function Facts({ store, version: v }: { store: Store; version: Version }) {
+	const v3 = store.space === 'v3';
 	return (
 		<dl class="facts">
 			<div title={v3 ? 'The revision at which it was last written' : 'The index at which it was last written'}>
@@ -34,38 +33,56 @@ export function Facts({ space, version: v }: { space: Space; version: Version })
 			</div>
 			<div>
 				<dt>{v3 ? 'lease' : 'TTL'}</dt>
-				<dd>{v3 ? v.lease === '0' ? 'none' : <Leased id={v.lease} revision={v.revision} /> : v.deadline === undefined ? 'none' : <Ttl deadline={v.deadline} />}</dd>
+				<dd>{v3 ? v.lease === '0' ? 'none' : <Leased key={`${v.lease} ${v.revision}`} id={v.lease} /> : v.deadline === undefined ? 'none' : <Left key={v.revision} deadline={v.deadline} again={() => again(store)} />}</dd>
 			</div>
 		</dl>
 	);
 }
 
-/** A lease, and what is left of it: asked for once, and again when its time should be over. */
-function Leased({ id, revision }: { id: string; revision: number }) {
-	const [time, setTime] = useState<{ deadline: number; of: number }>();
-	const [asked, setAsked] = useState(0);
+/** v2: when its time is over by now; undefined if it is gone, or stays. */
+async function again(store: Store): Promise<number | undefined> {
+	return (await store.read()).now?.deadline;
+}
+
+interface Remaining {
+	deadline: number;
+	/** The seconds that it was granted for. */
+	of: number;
+}
+
+/** A lease, and what is left of it. */
+function Leased({ id }: { id: string }) {
+	const [time, setTime] = useState<Remaining>();
+	const ask = async (signal?: AbortSignal): Promise<Remaining | undefined> => {
+		const { ttl, granted } = await askLease(id, signal, { keys: false });
+		return ttl < 0 ? undefined : { deadline: Date.now() + ttl * 1000, of: granted };
+	};
 	useEffect(() => {
 		const leaving = new AbortController();
-		askLease(id, leaving.signal, { keys: false }).then(
-			({ ttl, granted }) => setTime(ttl < 0 ? undefined : { deadline: Date.now() + ttl * 1000, of: granted }),
-			(thrown: unknown) => {
-				if (!isAbort(thrown)) setTime(undefined);
-			},
-		);
+		ask(leaving.signal).then(setTime, () => undefined);
 		return () => leaving.abort();
-	}, [id, revision, asked]);
-	// Whoever keeps it alive has renewed it, or the key goes in a moment.
-	const over = time !== undefined && clock.value > time.deadline + 1000;
-	useEffect(() => {
-		if (over) setAsked((n) => n + 1);
-	}, [over]);
+	}, []);
 	const hex = leaseHex(id);
 	return (
 		<>
 			<a class="data" href={href('leases', { id: fromText(hex) })}>
 				{hex}
 			</a>
-			{time && <Ttl deadline={time.deadline} of={time.of} />}
+			{time && <Left deadline={time.deadline} of={time.of} again={async () => (await ask())?.deadline} />}
 		</>
 	);
+}
+
+/**
+ * Seconds that are left. If they are over and it is still there, somebody keeps it alive, which
+ * nothing tells of: then that is said, and not asked again and again.
+ */
+function Left({ deadline, of, again: ask }: { deadline: number; of?: number; again: () => Promise<number | undefined> }) {
+	const [kept, setKept] = useState(false);
+	const over = !kept && clock.value > deadline + 1000;
+	useEffect(() => {
+		if (over) ask().then((later) => setKept(later !== undefined && later > deadline + 1000), () => undefined);
+	}, [over]);
+	if (!kept) return <Ttl deadline={deadline} of={of} />;
+	return <span title="Its time was over, and is not: whoever it belongs to renews it">{of ? `${duration(of)}, kept alive` : 'kept alive'}</span>;
 }

@@ -108,7 +108,7 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 					✕
 				</Button>
 			</header>
-			{now && <Facts space={store.space} version={now} />}
+			{now && <Facts store={store} version={now} />}
 			<div class="key-tabs">
 				<div role="tablist" aria-label="Views of this key">
 					<Tab id="value" selected={!history} onSelect={() => show(undefined)}>
@@ -139,7 +139,7 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 								Discard
 							</Button>
 							<span class="key-state" role="status">
-								{word(stage.is)}
+								{word(stage.is) || editing.done.value}
 							</span>
 							<span class="key-others">
 								<Button disabled={readOnly !== undefined || busy || !now} title={readOnly} onClick={() => setAsking(true)}>

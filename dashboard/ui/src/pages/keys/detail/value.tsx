@@ -1,6 +1,6 @@
 // A key's value: the editor, what it is shown as, and what is said about it.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useId, useState } from 'preact/hooks';
 import { Button, Copy } from '../../../ui/parts.tsx';
 import type { Draft, Form } from './draft.ts';
 import { Field } from './editor/field.tsx';
@@ -25,6 +25,7 @@ const forms: [Form, string][] = [
 
 export function Value({ draft, label, readOnly, onSave, simple = false }: ValueProps) {
 	const form = draft.form.value;
+	const id = useId();
 	const [refused, setRefused] = useState(false);
 	const wrong = draft.wrong.value;
 	const broken = useProblem(draft);
@@ -44,11 +45,12 @@ export function Value({ draft, label, readOnly, onSave, simple = false }: ValueP
 	return (
 		<div class="value">
 			<div class="value-tools">
-				<label class="unseen" for="value-form">
+				{simple && <span class="muted">Value</span>}
+				<label class="unseen" for={id}>
 					Show the value as
 				</label>
 				<select
-					id="value-form"
+					id={id}
 					class="input small"
 					value={form}
 					onChange={(event) => {

@@ -65,6 +65,8 @@ export function Field({ draft, label, readOnly, onSave, simple = false }: FieldP
 		const root = parent.shadowRoot ?? parent.attachShadow({ mode: 'open', delegatesFocus: true });
 		const box = area.current;
 		const before = box && { focused: document.activeElement === box, start: box.selectionStart, end: box.selectionEnd, scroll: box.scrollTop };
+		// What is not shown can't have the focus.
+		parent.classList.remove('waits');
 		const tip = document.createElement('span');
 		tip.id = hint;
 		tip.hidden = true;

@@ -1,6 +1,6 @@
 // Bytes as lines of hexadecimal digits, and back.
 
-import type { Bytes } from '../../../../api/bytes.ts';
+import { type Bytes, fromArray } from '../../../../api/bytes.ts';
 
 /** Bytes on each line. Each takes three characters: two digits, and what separates it from the next. */
 export const perLine = 16;
@@ -16,21 +16,28 @@ export function formatHex(bytes: Bytes): string {
 
 /** The bytes of the digits, or on which line (from 1) there is something else. */
 export function parseHex(text: string): { bytes: Bytes } | { line: number } {
-	const parts: string[] = [];
+	const out = new Uint8Array(text.length >> 1);
+	let length = 0;
 	let line = 1;
 	for (let i = 0; i < text.length; ) {
-		const c = text[i];
-		if (c === '\n') line++;
-		if (c === '\n' || c === ' ' || c === '\t' || c === '\r') {
+		const code = text.charCodeAt(i);
+		if (code === 10) line++;
+		if (code === 10 || code === 32 || code === 9 || code === 13) {
 			i++;
 			continue;
 		}
-		const pair = text.slice(i, i + 2);
-		if (!/^[0-9a-f]{2}$/i.test(pair)) return { line };
-		parts.push(String.fromCharCode(Number.parseInt(pair, 16)));
+		const byte = digit(code) * 16 + digit(text.charCodeAt(i + 1));
+		if (Number.isNaN(byte)) return { line };
+		out[length++] = byte;
 		i += 2;
 	}
-	return { bytes: parts.join('') as Bytes };
+	return { bytes: fromArray(out.subarray(0, length)) };
+}
+
+function digit(code: number): number {
+	if (code >= 48 && code <= 57) return code - 48;
+	const letter = code | 32;
+	return letter >= 97 && letter <= 102 ? letter - 87 : Number.NaN;
 }
 
 /** The offset of the byte that a line begins with, if the text before is formatted. */

@@ -128,10 +128,16 @@ export function History({ editing }: { editing: Editing }) {
 				{failure && <Problem failure={failure} retry={() => void go(last ? last.revision - 1 : (newest ?? 0), versions)} />}
 				{!now && <AsOf busy={busy} onGo={(revision) => void go(revision, [])} />}
 			</div>
-			{picked && <Picked key={picked.revision} editing={editing} past={picked} older={versions[versions.indexOf(picked) + 1]} />}
+			{picked && <Picked key={picked.revision} editing={editing} past={picked} older={after(versions, picked)} />}
 			{!picked && versions.length > 0 && <p class="muted detail-pad">Pick a revision to see what it was.</p>}
 		</div>
 	);
+}
+
+/** The version before that one, if it is known. */
+function after(versions: readonly Past[], past: Past): Past | undefined {
+	const i = versions.findIndex((v) => v.revision === past.revision);
+	return i < 0 ? undefined : versions[i + 1];
 }
 
 function AsOf({ busy, onGo }: { busy: boolean; onGo: (revision: number) => void }) {

@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { asFailure, Failure } from '../../../../api/failure.ts';
 import { leaseHex } from '../../../../api/v3.ts';
-import { Dialog, say } from '../../../../ui/dialog.tsx';
+import { Dialog } from '../../../../ui/dialog.tsx';
 import { Button, Problem } from '../../../../ui/parts.tsx';
 import { current } from '../edit.ts';
 import type { Editing } from '../editing.ts';
@@ -32,7 +32,7 @@ export function LeaseDialog({ editing, onClose }: { editing: Editing; onClose: (
 					: writeV2(store.name, base, base.value, wanted.kind === 'ttl' ? wanted.seconds : undefined),
 			);
 			if (!done) throw new Failure('conflict', 'it is at another revision than the one that is shown');
-			say(wanted.kind === 'none' ? 'The key stays now until it is deleted' : wanted.kind === 'ttl' ? `The key has ${wanted.seconds} seconds now` : `The key is on lease ${leaseHex(wanted.id)} now`);
+			editing.note(wanted.kind === 'none' ? 'The key stays now until it is deleted' : wanted.kind === 'ttl' ? `The key has ${wanted.seconds} seconds now` : `The key is on lease ${leaseHex(wanted.id)} now`);
 			onClose();
 		} catch (thrown) {
 			const why = asFailure(thrown);
@@ -42,7 +42,7 @@ export function LeaseDialog({ editing, onClose }: { editing: Editing; onClose: (
 				if (seen) {
 					editing.tell(seen);
 					if (isDone(wanted, base, base.value, seen.now)) {
-						say('The answer was late, but it was done');
+						editing.note('The answer was late, but it was done');
 						onClose();
 						return;
 					}
