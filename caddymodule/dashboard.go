@@ -129,6 +129,10 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) error {
 	return nil
 }
 
+// mostStripped is how many folders a prefix may have. Each is looked at, in a path that
+// may be long.
+const mostStripped = 32
+
 // asWritten is the request with its path as the client wrote it, from /mod on. When it
 // strips a prefix, Caddy takes dots out too, also encoded ones, and makes one slash of
 // several: to a browser, all of those are folders.
@@ -138,9 +142,13 @@ func asWritten(r *http.Request) *http.Request {
 		return r
 	}
 	written, now := original.URL.EscapedPath(), caddyhttp.CleanPath(r.URL.Path, true)
+	folders := 0
 	for i := range written {
 		if written[i] != '/' {
 			continue
+		}
+		if folders++; folders > mostStripped {
+			break
 		}
 		path, err := url.PathUnescape(written[i:])
 		if err == nil && caddyhttp.CleanPath(path, true) == now {
