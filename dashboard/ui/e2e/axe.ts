@@ -18,7 +18,7 @@ export async function axe(page: Page): Promise<void> {
 	const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
 	if (grave.length === 0) return;
 	const findings = grave.map(({ id, impact, help, nodes }) => {
-		const places = nodes.slice(0, 5).map(({ target, html, failureSummary = '' }) => {
+		const places = nodes.slice(0, 3).map(({ target, html, failureSummary = '' }) => {
 			const why = failureSummary.split('\n').slice(1).join('; ').trim();
 			return `    ${target.join(' ')}  ${html.slice(0, 160)}\n      ${why}`;
 		});

@@ -11,8 +11,8 @@ const image = '<img src=x onerror=alert(1)>';
 const script = '"><script>alert(1)</script>';
 const address = 'javascript:alert(1)';
 const payloads = [image, script, address, '{{alert(1)}}', "'-alert(1)-'", '<svg/onload=alert(1)>'];
-// Slashes divide keys in a tree, so they are shown in parts.
-const part = (payload: string): string => payload.split('/').at(-1)!;
+// Slashes divide keys in a tree, so only the first part is shown.
+const part = (payload: string): string => payload.split('/')[0]!;
 
 // No "=" may be in a member's name, nor a ",".
 const member = '"><script>alert(1)</script>';
@@ -33,8 +33,10 @@ beforeAll(async () => {
 	await etcd.put('value.yaml', `${JSON.stringify(image)}: ${JSON.stringify(script)}\n# ${image}\n`);
 	await etcd.put('value.html', `${image}\n${script}\n`);
 	for (const payload of payloads) {
-		const own = await etcd.grant(3600);
-		await etcd.put(clientsKey(`clients ${payload}`, own), payload, own);
+		for (const value of ['', payload]) {
+			const own = await etcd.grant(3600);
+			await etcd.put(clientsKey(`${value ? 'elects' : 'locks'} ${payload}`, own), value, own);
+		}
 	}
 	const old = old35.v2();
 	for (const payload of payloads) {
@@ -74,10 +76,10 @@ const pages: Record<'v3' | 'v2', () => [path: string, texts: string[]][]> = {
 		[of('keys', 'key', 'value.yaml'), [image]],
 		[of('keys', 'key', 'value.html'), [image]],
 		['locks/', payloads],
-		['locks/?by=clients', payloads.map((payload) => `clients ${payload}`)],
+		['locks/?by=clients', payloads.map((payload) => `locks ${payload}`)],
 		...payloads.map((payload): [string, string[]] => [of('locks', 'name', payload), [payload, `waits ${payload}`]]),
 		['elections/', payloads],
-		['elections/?by=clients', payloads],
+		['elections/?by=clients', [...payloads, ...payloads.map((payload) => `elects ${payload}`)]],
 		...payloads.map((payload): [string, string[]] => [of('elections', 'name', payload), [payload, `stands by ${payload}`]]),
 		['leases/', []],
 		[of('leases', 'id', BigInt(lease).toString(16)), payloads.map((payload) => `on a lease ${payload}`)],

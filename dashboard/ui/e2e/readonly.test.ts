@@ -71,6 +71,34 @@ describe.each(['v3', 'v2'] as const)('over %s', (api) => {
 		await shows(watching, 'put-past-the-gateway');
 	});
 
+	test('its controls, switched on again by hand, are told so in words', async ({ open }) => {
+		const { gateway, cluster } = guarded;
+		const { page } = await open(gateway.page());
+		// As if somebody had changed the page's settings in the debugger.
+		await page.route(/\/mod\/dashboard\/(keys|locks)\//, async (route) => {
+			const response = await route.fetch();
+			const body = (await response.text()).replace('readOnly&#34;:true', 'readOnly&#34;:false');
+			expect(body).toContain('readOnly&#34;:false');
+			await route.fulfill({ response, body });
+		});
+		const before = await state(guarded);
+
+		await page.goto(gateway.page('keys/'));
+		await page.getByRole('button', { name: 'New key' }).click();
+		await page.getByLabel('Key', { exact: true }).fill('/attacked');
+		await page.getByLabel('Value', { exact: true }).fill('attacked');
+		await page.getByRole('button', { name: 'Create', exact: true }).click();
+		await page.getByText(/read.only/i).filter({ visible: true }).first().waitFor();
+
+		await page.goto(gateway.page('locks/?name=guarded'));
+		await page.getByRole('button', { name: /^Release/ }).click();
+		await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click();
+		await page.getByText(/read.only/i).filter({ visible: true }).first().waitFor();
+
+		expect(await state(guarded)).toEqual(before);
+		if (api === 'v2') expect(await cluster.v2().get('/attacked')).toBeUndefined();
+	});
+
 	test('where it is not read_only, the same requests write', async ({ open }) => {
 		const { gateway, targets } = free;
 		const { page } = await open(gateway.page('keys'));
