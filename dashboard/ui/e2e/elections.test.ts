@@ -4,7 +4,7 @@
 import type { Locator, Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
 import { clientsKey } from './seed.ts';
-import { axe, eventually, expect, schemes, shot, test, useWorld, widths, type Cluster, type Gateway } from './test.ts';
+import { axe, eventually, expect, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -141,6 +141,7 @@ test('of etcd’s own clients, live', async ({ open }) => {
 	expect(await page.locator('.queues-name').allInnerTexts()).toEqual(['/app/election']);
 	await etcd.revoke(first);
 	await expect.poll(shown).toBe('candidate-2');
+	await axe(page);
 });
 
 test('over the v2 API', async ({ open }) => {
@@ -159,21 +160,4 @@ test('over the v2 API', async ({ open }) => {
 	await page.reload();
 	await expect.poll(() => line(page, 'old').locator('.queues-since').innerText()).toContain('≥');
 	await v2.mod.resign('old', 'b');
-});
-
-test('pictures, and axe', async ({ open }) => {
-	for (const scheme of schemes) {
-		for (const width of widths) {
-			const visit = await open(gateway.page('elections'), { scheme, width, reducedMotion: true });
-			await line(visit.page, 'orders').waitFor();
-			await shot(visit, 'elections');
-			await axe(visit.page);
-			await line(visit.page, 'orders').click();
-			await expect.poll(() => entries(visit.page)).toHaveLength(3);
-			await shot(visit, 'elections-one');
-			await axe(visit.page);
-			expect(await visit.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-			await visit.close();
-		}
-	}
 });

@@ -2,7 +2,7 @@
 
 import type { Locator, Page } from 'playwright-core';
 import { beforeAll } from 'vitest';
-import { axe, eventually, expect, press, schemes, shot, sleep, tabTo, test, useWorld, widths, type Cluster, type Gateway } from './test.ts';
+import { axe, eventually, expect, press, shot, sleep, tabTo, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -155,19 +155,19 @@ test('an address that is none, and an API without leases', async ({ open }) => {
 	await axe(old.page);
 });
 
-test('pictures, and axe', async ({ open }) => {
-	for (const scheme of schemes) {
-		for (const width of widths) {
-			const visit = await open(gateway.page('leases'), { scheme, width, reducedMotion: true });
-			await expect.poll(() => line(visit.page, plain).innerText()).toContain('/sessions/00');
-			await shot(visit, 'leases');
-			await axe(visit.page);
-			await line(visit.page, plain).locator('.leases-id').click();
-			await detail(visit.page).getByText('/sessions/05').waitFor();
-			await shot(visit, 'leases-one');
-			await axe(visit.page);
-			expect(await visit.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-			await visit.close();
-		}
-	}
+// shots.test.ts has the others.
+test.for([
+	['light', 'wide'],
+	['dark', 'narrow'],
+] as const)('one of them: a picture in %s and %s, and axe', async ([scheme, width], { open }) => {
+	const visit = await open(gateway.page(at(plain)), { scheme, width, reducedMotion: true });
+	const { page } = visit;
+	await detail(page).getByText('/sessions/11').waitFor();
+	await shot(visit, 'leases-one');
+	await axe(page);
+	await detail(page).getByRole('button', { name: 'Revoke' }).click();
+	await page.getByRole('dialog').getByText('and 4 more').waitFor();
+	await shot(visit, 'leases-ask');
+	await axe(page);
+	expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });

@@ -5,7 +5,7 @@ import type { Locator, Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
 import { locks as company } from './company.ts';
 import { clientsKey, seedQueues } from './seed.ts';
-import { axe, eventually, expect, press, schemes, shot, tabTo, test, useWorld, widths, type Cluster, type Gateway } from './test.ts';
+import { axe, eventually, expect, press, shot, tabTo, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -381,22 +381,17 @@ test('over the v2 API', async ({ open }) => {
 	await mod.release('old/one', { value: 'b' });
 });
 
-describe.for(schemes)('in %s', (scheme) => {
-	test.for(widths)('and %s: pictures, and axe', async (width, { open }) => {
-		const visit = await open(gateway.page('locks'), { scheme, width, reducedMotion: true });
-		const { page } = visit;
-		await line(page, 'deploy/checkout').waitFor();
-		await shot(visit, 'locks');
-		await axe(page);
-		await page.goto(gateway.page(at('payments/settlement')));
-		await detail(page).locator('.queues-entry').first().waitFor();
-		await shot(visit, 'locks-one');
-		await axe(page);
-		await detail(page).getByRole('button', { name: /^Release/ }).click();
-		await shot(visit, 'locks-ask');
-		await axe(page);
-		expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-	});
+// shots.test.ts has the others.
+test.for([
+	['light', 'wide'],
+	['dark', 'narrow'],
+] as const)('what is asked: a picture in %s and %s, and axe', async ([scheme, width], { open }) => {
+	const visit = await open(gateway.page(at('terraform/network')), { scheme, width, reducedMotion: true });
+	const { page } = visit;
+	await detail(page).getByRole('button', { name: /^Release/ }).click();
+	await shot(visit, 'locks-ask');
+	await axe(page);
+	expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
 /** The seconds of a duration, as the page says it. */

@@ -12,8 +12,10 @@ export function Dialog({ title, wide, onClose, children }: { title: string; wide
 	const id = useId();
 	useEffect(() => {
 		const back = document.activeElement;
-		ref.current?.showModal();
+		const dialog = ref.current;
+		dialog?.showModal();
 		return () => {
+			dialog?.close(); // as long as it is modal, nothing else takes the focus
 			if (back instanceof HTMLElement) back.focus();
 		};
 	}, []);

@@ -51,6 +51,14 @@ export function Rows({ count, height, label, active, onActive, onOpen, onSeen, o
 		return () => watcher.disconnect();
 	}, [height]);
 	useLayoutEffect(look, [count]);
+
+	// Who was in a row that has gone is still in the table.
+	const focused = useRef<Element | undefined>(undefined);
+	useLayoutEffect(() => {
+		if (!focused.current || focused.current.isConnected) return;
+		focused.current = undefined;
+		if (document.activeElement === document.body) ref.current?.focus({ preventScroll: true });
+	});
 	useEffect(() => onSeen?.(first, Math.min(last, count)), [first, last, count]);
 
 	const move = (to: number): void => {
@@ -88,6 +96,10 @@ export function Rows({ count, height, label, active, onActive, onOpen, onSeen, o
 			aria-activedescendant={active >= first && active < last && active < count ? `${id}-${active}` : undefined}
 			onScroll={look}
 			onKeyDown={onKeyDown}
+			onFocusIn={(event) => (focused.current = event.target as Element)}
+			onFocusOut={(event) => {
+				if (event.relatedTarget) focused.current = undefined;
+			}}
 		>
 			<div class="space" role="presentation" style={{ height: `${count * height}px` }}>
 				{seen.map((row) => (
