@@ -15,7 +15,7 @@ import { subfolder } from '../pages/keys/browse/names.ts';
 import { drop, type Entry, find, type FolderEntry, put } from './entries.ts';
 import type { Folder } from './folder.ts';
 import { preview } from './preview.ts';
-import { folderEntry, keyEntry, SkipScan } from './skip-scan.ts';
+import { folderEntry, keyEntry, type Page, SkipScan } from './skip-scan.ts';
 import { keep } from './stream.ts';
 import { fetchValues } from './values.ts';
 
@@ -29,7 +29,8 @@ export function openFolder(prefix: Bytes): Folder {
 	/** Keys from here on are not loaded; undefined if all are. */
 	let edge: Bytes | undefined = prefix;
 	let ready = false;
-	let folders = false;
+	/** How many rows may come behind the edge. */
+	let rest = 0;
 	let count = 0;
 	let wanted = firstRows;
 	/** What the watch has told up to. */
@@ -55,11 +56,6 @@ export function openFolder(prefix: Bytes): Folder {
 	};
 	const values = fetchValues(() => entries, draw);
 
-	function add(found: Entry[]): void {
-		for (const entry of found) entries.push(entry);
-		folders ||= found.some((entry) => entry.folder);
-	}
-
 	/** Reads as much as was there before, at one revision. */
 	async function list(signal: AbortSignal): Promise<void> {
 		reading?.abort();
@@ -70,8 +66,9 @@ export function openFolder(prefix: Bytes): Folder {
 		const rows: Entry[] = [];
 		let revision = 0;
 		let total = 0;
+		let page: Page;
 		do {
-			const page = await anew.next(revision, signal);
+			page = await anew.next(revision, signal);
 			if (revision === 0) [revision, total] = [page.revision, page.count];
 			for (const entry of page.found) {
 				const old = find(before, entry.key);
@@ -81,11 +78,11 @@ export function openFolder(prefix: Bytes): Folder {
 				ready = true;
 				[entries, count] = [rows, total];
 			}
+			if (entries === rows) rest = page.rest;
 			draw();
 		} while (!anew.done && rows.length < goal);
-		[entries, scan, count, last, meanwhile] = [rows, anew, total, revision, []];
+		[entries, scan, count, rest, last, meanwhile] = [rows, anew, total, page.rest, revision, []];
 		edge = anew.done ? undefined : anew.at;
-		folders = rows.some((entry) => entry.folder);
 		doubted.clear();
 		failure.value = undefined;
 		values.again();
@@ -98,9 +95,10 @@ export function openFolder(prefix: Bytes): Folder {
 		reading = own;
 		try {
 			while (edge !== undefined && entries.length < wanted) {
-				const { found } = await scan.next(0, own.signal);
+				const page = await scan.next(0, own.signal);
 				if (own.signal.aborted) return;
-				add(found);
+				for (const entry of page.found) entries.push(entry);
+				rest = page.rest;
 				edge = scan.done ? undefined : scan.at;
 				const late = meanwhile;
 				meanwhile = [];
@@ -150,7 +148,6 @@ export function openFolder(prefix: Bytes): Folder {
 			if (!entry) {
 				entry = folderEntry(inner, kv);
 				put(entries, entry);
-				folders = true;
 				values.again();
 			}
 			entry.witness = kv.key;
@@ -250,8 +247,7 @@ export function openFolder(prefix: Bytes): Folder {
 			return count;
 		},
 		get rows() {
-			if (edge === undefined) return entries.length;
-			return folders ? entries.length + 1 : Math.max(entries.length + 1, count);
+			return edge === undefined ? entries.length : entries.length + rest;
 		},
 		failure,
 		missing: 'no',

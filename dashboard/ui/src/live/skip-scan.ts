@@ -12,6 +12,8 @@ export interface Page {
 	revision: number;
 	/** How many keys there are from the page's first one on, those in folders too. */
 	count: number;
+	/** How many rows may come after these, if it goes on like this. */
+	rest: number;
 }
 
 const aim = 300 * 1024;
@@ -57,7 +59,8 @@ export class SkipScan {
 		const keys = Math.max(1, answer.kvs.length);
 		const fitting = Math.max(1, Math.floor((aim * keys) / Math.max(1, answer.bytes)));
 		this.#limit = Math.min(fitting, largest, within > keys / 2 ? Math.max(smallest, this.#limit >> 2) : this.#limit * 2);
-		return { found, revision: answer.revision, count: answer.count };
+		const rest = this.done ? 0 : Math.max(1, Math.round(((answer.count - keys) * found.length) / keys));
+		return { found, revision: answer.revision, count: answer.count, rest };
 	}
 
 	async #page(revision: number, signal?: AbortSignal): Promise<Range> {

@@ -119,7 +119,7 @@ export class Search {
 class PagesV3 implements Pages {
 	readonly #end: Bytes;
 	#at: Bytes;
-	#batch = 4; // how large values are shows only when they come
+	#batch = 1; // how large values are shows only when they come
 	#before = 0;
 	#done = false;
 
@@ -142,7 +142,7 @@ class PagesV3 implements Pages {
 				if (this.#batch > 0) continue;
 				// One whose value is too large: only its key is looked at.
 				const { kvs, more, count } = await range({ ...from, limit: 1, keysOnly: true }, signal);
-				this.#batch = 4;
+				this.#batch = 1;
 				return this.#page(
 					kvs.map(({ key }) => ({ key, value: undefined })),
 					more,
