@@ -5,7 +5,7 @@ import type { Bytes } from '../../../api/bytes.ts';
 import type { Entry } from '../../../live/entries.ts';
 import { find } from '../../../live/entries.ts';
 import type { Folder } from '../../../live/folder.ts';
-import { go } from '../../../router.ts';
+import { go, href } from '../../../router.ts';
 import { gateway, settings } from '../../../settings.ts';
 import { confirm } from '../../../ui/dialog.tsx';
 import { Live } from '../../../ui/live.tsx';
@@ -81,7 +81,7 @@ export function Browser({ at, landed }: { at: Where; landed: boolean }) {
 				<>
 					{prefix !== root && (
 						<Button kind="danger" disabled={settings.readOnly} onClick={() => setDeleting(prefix)}>
-							Delete folder
+							Delete folder…
 						</Button>
 					)}
 					<Button kind="primary" disabled={settings.readOnly} title="Shortcut: n" onClick={() => setCreating(prefix)}>
@@ -102,7 +102,11 @@ export function Browser({ at, landed }: { at: Where; landed: boolean }) {
 						<Tree space={space} prefix={prefix} branches={branches} live={folder} />
 					</div>
 					<div class="keys-main">
-						{isGateways(space, prefix) && <p class="keys-own">These keys are the gateway's. Locks and elections: see their pages. Deleting one of these takes a lock from its holder.</p>}
+						{isGateways(space, prefix) && (
+							<p class="keys-own">
+								These keys are the gateway's: its <a href={href('locks')}>locks</a> and <a href={href('elections')}>elections</a> have pages of their own. Deleting one of these takes a lock from its holder.
+							</p>
+						)}
 						{search !== undefined ? (
 							<SearchResults key={`${space} ${prefix} ${search}`} at={at} search={search} />
 						) : (

@@ -2,8 +2,8 @@
 
 import type { Bytes } from '../../../api/bytes.ts';
 import type { Space } from '../../../live/folder.ts';
-import { Text } from '../../../ui/text.tsx';
-import { Data } from '../../../ui/text.tsx';
+
+import { Data, Text } from '../../../ui/text.tsx';
 import { crumbs } from './names.ts';
 import { spaces } from './spaces.ts';
 import { to } from './where.ts';
