@@ -51,6 +51,8 @@ export interface ListenHandlers {
 	onEvent(event: ModuleEvent): void;
 	/** Something has come, if only a comment: the stream lives. With an id, nothing else has happened up to there. */
 	onSign(id: number | undefined): void;
+	/** So much has happened that the gateway does not keep the rest for this listener. */
+	onTooMuch?(): void;
 }
 
 function address(module: Module, key = ''): string {
@@ -74,10 +76,11 @@ export async function listen(module: Module, options: { prefix?: string; after?:
 	}
 	handlers.onOpen?.(Number(answer.headers.get('X-Etcd-Index') ?? 0));
 	try {
-		for await (const { event, data, id } of serverSent(answer)) {
+		for await (const { event, data, id, comment } of serverSent(answer)) {
 			const number = id === undefined ? undefined : Number(id);
 			if (data === '') {
 				handlers.onSign(number);
+				if (comment.startsWith('Too slow')) handlers.onTooMuch?.();
 			} else if (event === 'state') {
 				handlers.onState((JSON.parse(data) as { items: Queue[] }).items, number ?? 0);
 			} else {

@@ -16,10 +16,10 @@ async function read(...chunks: string[]): Promise<Message[]> {
 describe('server-sent events', () => {
 	const text = ': welcome\n\nevent: state\ndata: {"a":1}\nid: 7\n\n: still there\nid: 9\n\nevent: left\ndata: {"key":"é"}\nid: 12\n\n';
 	const all = [
-		{ event: '', data: '', id: undefined },
-		{ event: 'state', data: '{"a":1}', id: '7' },
-		{ event: '', data: '', id: '9' },
-		{ event: 'left', data: '{"key":"é"}', id: '12' },
+		{ event: '', data: '', id: undefined, comment: 'welcome' },
+		{ event: 'state', data: '{"a":1}', id: '7', comment: '' },
+		{ event: '', data: '', id: '9', comment: 'still there' },
+		{ event: 'left', data: '{"key":"é"}', id: '12', comment: '' },
 	];
 
 	it('come with comments, and with ids that come alone', async () => {

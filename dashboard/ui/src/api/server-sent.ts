@@ -6,6 +6,8 @@ export interface Message {
 	/** Empty if there was nothing but an id or a comment. */
 	data: string;
 	id: string | undefined;
+	/** What is said besides, to people. */
+	comment: string;
 }
 
 export async function* serverSent(answer: Response): AsyncGenerator<Message> {
@@ -13,7 +15,7 @@ export async function* serverSent(answer: Response): AsyncGenerator<Message> {
 	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 	// What has come of a line, in pieces: a state of thousands of locks is one line.
 	let pieces: string[] = [];
-	let message: Message = { event: '', data: '', id: undefined };
+	let message: Message = { event: '', data: '', id: undefined, comment: '' };
 	try {
 		for (;;) {
 			const { done, value } = await reader.read();
@@ -26,7 +28,7 @@ export async function* serverSent(answer: Response): AsyncGenerator<Message> {
 				pieces = [];
 				if (line === '') {
 					yield message;
-					message = { event: '', data: '', id: undefined };
+					message = { event: '', data: '', id: undefined, comment: '' };
 					continue;
 				}
 				const colon = line.indexOf(':');
@@ -35,6 +37,7 @@ export async function* serverSent(answer: Response): AsyncGenerator<Message> {
 				if (field === 'data') message.data += (message.data && '\n') + rest;
 				else if (field === 'event') message.event = rest;
 				else if (field === 'id') message.id = rest;
+				else if (field === '') message.comment = rest;
 			}
 		}
 	} finally {

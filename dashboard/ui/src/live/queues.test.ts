@@ -336,6 +336,20 @@ describe('much at once', () => {
 	});
 });
 
+describe('more than can be read', () => {
+	it('is not read later: how everything is comes in its place', async () => {
+		const queues = await begin(queue('a', [1, 'x'], [2, 'y']));
+		gateway.last.send(': Too slow: what has not been read is not kept\n\n');
+		gateway.last.end();
+		await pass(400);
+		expect(gateway.last.after).toBeNull();
+		gateway.last.state(900, queue('a', [2, 'y']));
+		await pass();
+		expect(values(queues, 'a')).toEqual(['y']);
+		expect(queues.stream.state.value).toBe('live');
+	});
+});
+
 describe('a holder whose time is over', () => {
 	it('is asked for once, and has renewed', async () => {
 		const queues = await begin(queue('a', [1, 'x']));

@@ -280,6 +280,9 @@ export function follow(module: Module, memory: Memory = memories[module]): Queue
 				dog.sign();
 				if (id !== undefined && memory.last !== undefined) memory.last = id;
 			},
+			onTooMuch() {
+				memory.last = undefined; // how everything is by now says it quicker
+			},
 		};
 		try {
 			await listen(module, { after: memory.last }, handlers, ended).catch((thrown: unknown) => {

@@ -71,7 +71,7 @@ export function keep(open: (o: Opened) => Promise<void>): Stream {
 		if (own.signal.aborted) return;
 		state.value = state.value === 'opening' ? 'opening' : 'broken';
 		// It goes on when another user has signed in, and asks nobody again and again.
-		if (failure.value?.kind === 'signIn') return;
+		if (failure.value?.kind === 'signIn' || failure.value?.kind === 'forbidden') return;
 		// One that had stood for a while is opened again at once. One that ends
 		// each time it is opened is not.
 		if (stood !== undefined && performance.now() - stood > longest) pause = shortest;

@@ -11,6 +11,8 @@ export interface RowsProps {
 	label: string;
 	/** The row that the keyboard is on; -1 for none. */
 	active: number;
+	/** The active row is to be seen when the table appears. */
+	reveal?: boolean;
 	onActive(row: number): void;
 	/** Enter, or a click. */
 	onOpen(row: number): void;
@@ -29,7 +31,7 @@ export interface RowsProps {
 const beyond = 8; // rows kept above and below those seen
 
 /** Moves with the arrow keys, Page Up and Down, Home and End. */
-export function Rows({ count, height, label, active, onActive, onOpen, onSeen, onKey, render, rowClass, rowKey }: RowsProps) {
+export function Rows({ count, height, label, active, reveal, onActive, onOpen, onSeen, onKey, render, rowClass, rowKey }: RowsProps) {
 	const ref = useRef<HTMLDivElement>(null);
 	const id = useId();
 	const [[first, last], setSeen] = useState<[number, number]>([0, 40]);
@@ -51,6 +53,12 @@ export function Rows({ count, height, label, active, onActive, onOpen, onSeen, o
 		return () => watcher.disconnect();
 	}, [height]);
 	useLayoutEffect(look, [count]);
+	useLayoutEffect(() => {
+		const box = ref.current;
+		if (!box || !reveal || active < 0 || (active + 1) * height <= box.clientHeight) return;
+		box.scrollTop = (active + 0.5) * height - box.clientHeight / 2;
+		look();
+	}, []);
 
 	// Who was in a row that has gone is still in the table.
 	const focused = useRef<Element | undefined>(undefined);

@@ -73,18 +73,20 @@ function Content({ leases }: { leases: Following }) {
 	const [seen, setSeen] = useState<readonly string[]>([]);
 	// The one that is open is wanted too, wherever the list stands.
 	useEffect(() => leases.want(id === undefined ? ['', ...seen] : [id, ...seen.filter((other) => other !== id)]), [leases, seen, id, rows === undefined]);
-	const list = rows && (rows.length > 0 || hex !== undefined ? <List rows={rows} narrow={narrow} open={id} onSeen={setSeen} /> : <Nothing />);
+	const some = rows && (rows.length > 0 || hex !== undefined);
 	return (
 		<>
 			{failure && <Problem failure={failure} retry={leases.refresh} />}
 			{!rows ? (
 				failure ? null : <Busy />
-			) : hex === undefined ? (
-				list
 			) : (
-				<div class="queues-split">
-					{!narrow && <div class="queues-side">{list}</div>}
-					<Detail key={hex} leases={leases} hex={hex} id={id} narrow={narrow} />
+				<div class={hex === undefined ? 'queues-whole' : 'queues-split'}>
+					{(hex === undefined || !narrow) && (
+						<div key="list" class="queues-side">
+							{some ? <List rows={rows} narrow={narrow} open={id} onSeen={setSeen} /> : <Nothing />}
+						</div>
+					)}
+					{hex !== undefined && <Detail key={hex} leases={leases} hex={hex} id={id} narrow={narrow} />}
 				</div>
 			)}
 		</>
@@ -154,6 +156,7 @@ function List({ rows, narrow, open, onSeen }: { rows: readonly LeaseRow[]; narro
 					count={shown.length}
 					height={narrow ? 58 : 30}
 					label="Leases"
+					reveal
 					active={active === undefined ? -1 : shown.findIndex((row) => row.id === active)}
 					onActive={(i) => setActive(shown[i]?.id)}
 					onOpen={(i) => {

@@ -6,7 +6,7 @@ import { follow, type Queues, type Row } from '../../live/queues.ts';
 import { go, text } from '../../router.ts';
 import { settings } from '../../settings.ts';
 import { Live } from '../../ui/live.tsx';
-import { Busy, count, Empty, Page } from '../../ui/parts.tsx';
+import { Busy, count, Empty, Page, Problem } from '../../ui/parts.tsx';
 import { Rows } from '../../ui/rows.tsx';
 import { Text } from '../../ui/text.tsx';
 import { Clients } from './clients.tsx';
@@ -60,25 +60,18 @@ function Own({ words, queues }: { words: Words; queues: Queues }) {
 	const narrow = useMedia('(max-width: 720px)');
 	const rows = queues.rows.value;
 	const known = queues.known.value;
-	const list = known && rows.length === 0 ? <Nothing words={words} /> : known ? <List words={words} rows={rows} narrow={narrow} /> : <Waiting queues={queues} />;
-	if (name === undefined) {
-		return (
-			<>
-				{list}
-				{known && rows.length > 0 && !narrow && <Latest words={words} queues={queues} />}
-			</>
-		);
-	}
+	const failure = queues.stream.failure.value;
+	// The list stays what it is when one of it is opened: where it is scrolled to, and who has the focus.
 	return (
-		<div class="queues-split">
-			{!narrow && <div class="queues-side">{list}</div>}
-			<Detail key={name} words={words} queues={queues} name={name} narrow={narrow} />
+		<div class={name === undefined ? 'queues-whole' : 'queues-split'}>
+			{(name === undefined || !narrow) && (
+				<div key="list" class="queues-side">
+					{!known ? failure ? <Problem failure={failure} retry={queues.stream.retry} /> : <Busy /> : rows.length === 0 ? <Nothing words={words} /> : <List words={words} rows={rows} narrow={narrow} />}
+				</div>
+			)}
+			{name !== undefined ? <Detail key={`of ${name}`} words={words} queues={queues} name={name} narrow={narrow} /> : known && rows.length > 0 && !narrow && <Latest words={words} queues={queues} />}
 		</div>
 	);
-}
-
-function Waiting({ queues }: { queues: Queues }) {
-	return queues.stream.failure.value ? <Empty title="Nothing to show yet">The page has not been told anything so far. It goes on trying.</Empty> : <Busy />;
 }
 
 function Nothing({ words }: { words: Words }) {
@@ -140,6 +133,7 @@ function List({ words, rows, narrow }: { words: Words; rows: readonly Row[]; nar
 					height={narrow ? 58 : 30}
 					label={words.title}
 					active={active}
+					reveal
 					onActive={(i) => setActive(shown[i]?.key)}
 					onOpen={(i) => {
 						const row = shown[i];

@@ -6,7 +6,7 @@ import { type ClientEntry, type ClientQueue, type Clients as Following, followCl
 import { leaseHex } from '../../api/v3.ts';
 import { go, href, place } from '../../router.ts';
 import { Live } from '../../ui/live.tsx';
-import { Button, count, Empty } from '../../ui/parts.tsx';
+import { Button, count, Empty, Problem } from '../../ui/parts.tsx';
 import { Rows } from '../../ui/rows.tsx';
 import { Data, label } from '../../ui/text.tsx';
 import { type Place, Track } from './track.tsx';
@@ -40,14 +40,15 @@ function Shown({ words, clients, below, stopped, onStop }: ShownProps) {
 	const progress = clients.progress.value;
 	const asks = clients.asks.value;
 	const queues = useMemo(() => all.filter((q) => q.election === (words === election)), [all, words]);
-	const looking = progress !== undefined && asks === undefined;
+	const failure = clients.stream.failure.value;
+	const looking = progress !== undefined && asks === undefined && !failure;
 	return (
 		<div class="queues-list">
 			<div class="queues-tools">
 				<p class="queues-counts">
 					<b>{count(queues.length)}</b> {queues.length === 1 ? words.one : words.many} made with {words.clients}; to look at only
 				</p>
-				{!stopped && asks === undefined && (looking ? null : <Live stream={clients.stream} />)}
+				{!stopped && asks === undefined && !looking && <Live stream={clients.stream} />}
 				<form
 					class="queues-below"
 					onSubmit={(event) => {
@@ -61,6 +62,11 @@ function Shown({ words, clients, below, stopped, onStop }: ShownProps) {
 					<Button type="submit">Look</Button>
 				</form>
 			</div>
+			{failure && !stopped && (
+				<Problem failure={failure} retry={clients.stream.retry}>
+					{failure.kind === 'forbidden' && <p>Or look only below a prefix that you may read.</p>}
+				</Problem>
+			)}
 			{stopped ? (
 				<div class="note">
 					<div>
@@ -98,6 +104,7 @@ function Shown({ words, clients, below, stopped, onStop }: ShownProps) {
 				<List words={words} queues={queues} />
 			) : (
 				!looking &&
+				!failure &&
 				asks === undefined && (
 					<Empty
 						title={`No ${words.many} of etcd’s own clients`}
