@@ -1,1 +1,1 @@
-import{n as e,t}from"./board.js";import{v as n}from"./index.js";function r(){return n(t,{words:e})}export{r as Elections};
+import{t as e}from"./board.js";import{n as t}from"./queues.js";import{b as n}from"./index.js";function r(){return n(e,{words:t})}export{r as Elections};

@@ -1,1 +1,1 @@
-import{r as e,t}from"./board.js";import{v as n}from"./index.js";function r(){return n(t,{words:e})}export{r as Locks};
+import{t as e}from"./board.js";import{i as t}from"./queues.js";import{b as n}from"./index.js";function r(){return n(e,{words:t})}export{r as Locks};
