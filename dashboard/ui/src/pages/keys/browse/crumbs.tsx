@@ -2,7 +2,6 @@
 
 import type { Bytes } from '../../../api/bytes.ts';
 import type { Space } from '../../../live/folder.ts';
-
 import { Data, Text } from '../../../ui/text.tsx';
 import { crumbs } from './names.ts';
 import { spaces } from './spaces.ts';
