@@ -64,7 +64,7 @@ test-tools:
 	else \
 		$(MAKE) -s $(MODULES) || exit 1; \
 		if ! $(MAKE) -s test-chromium; then echo "make test: without Chromium, the dashboard's tests in it are skipped, unless CHROMIUM names one" >&2; \
-		else echo "make test: building caddy"; ./xcaddy.sh --output .tools/caddy 2>.tools/caddy.log || { cat .tools/caddy.log >&2; exit 1; }; fi; \
+		else echo "make test: building caddy"; ./xcaddy.sh --output .tools/caddy >.tools/caddy.log 2>&1 || { cat .tools/caddy.log >&2; exit 1; }; fi; \
 	fi
 	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
 		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
