@@ -1,8 +1,9 @@
 // Two values and what differs between them.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Bytes, toText } from '../../../../api/bytes.ts';
 import { Busy } from '../../../../ui/parts.tsx';
+import { excerpt, type Excerpt, whole } from './excerpt.ts';
 import { formatHex } from './hex.ts';
 import { detect } from './language.ts';
 import { editor } from './load.ts';
@@ -15,6 +16,11 @@ export interface ComparisonProps {
 	unified?: boolean;
 }
 
+/** Bytes as digits. */
+function digits(of: Excerpt): Excerpt {
+	return { ...of, a: formatHex(of.a as Bytes), b: formatHex(of.b as Bytes) };
+}
+
 const wide = matchMedia('(min-width: 700px)');
 
 export function Comparison({ a, b, labels, unified = false }: ComparisonProps) {
@@ -23,7 +29,8 @@ export function Comparison({ a, b, labels, unified = false }: ComparisonProps) {
 	const beside = useWide() && !unified;
 	const texts = [toText(a), toText(b)] as const;
 	const hex = texts[0] === undefined || texts[1] === undefined;
-	const [left, right] = hex ? [formatHex(a), formatHex(b)] : (texts as readonly [string, string]);
+	const shown = useMemo(() => (hex ? digits(excerpt(a, b, whole / 3)) : excerpt(texts[0] ?? '', texts[1] ?? '')), [a, b]);
+	const { a: left, b: right } = shown;
 
 	useEffect(editor.load, []);
 	useEffect(() => {
@@ -44,6 +51,8 @@ export function Comparison({ a, b, labels, unified = false }: ComparisonProps) {
 				</div>
 			)}
 			{!beside && <p class="muted">{`− ${labels[0]}, + ${labels[1]}`}</p>}
+			{shown.cut && <p class="muted">They are long: only what is around the difference is shown, so lines are counted from there.</p>}
+			{shown.more && <p class="muted">More differs than is shown.</p>}
 			{module === undefined && <Busy />}
 			{module === null && (
 				<div class="comparison-plain">
