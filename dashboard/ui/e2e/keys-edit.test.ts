@@ -240,7 +240,7 @@ test('bytes stay what they are', async ({ open }) => {
 	const { page } = await open(gateway.page('keys/?prefix=/bytes/'));
 	for (const [what, value, more] of odd) {
 		const key = `/bytes/${what}`;
-		await page.locator('.rows').getByText(what, { exact: true }).click();
+		await page.locator('.rows').getByRole('link', { name: what, exact: true }).click();
 		await page.getByRole('complementary', { name: `Key ${key}` }).locator('.cm-content').click();
 		await press(page, 'ControlOrMeta+End');
 		await page.keyboard.insertText(more);
@@ -473,6 +473,7 @@ test('a value of a megabyte and a half is edited without waiting', async ({ open
 	await press(page, 'ControlOrMeta+s');
 	await expect.poll(async () => (await valueOf('/large'))?.length).toBe(value.length + 5);
 	expect(took).toBeLessThan(2_000);
+	expect(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight)).toBe(true);
 });
 
 test('markup is text', async ({ open }) => {

@@ -39,7 +39,7 @@ export function Value({ draft, label, readOnly, onSave, simple = false }: ValueP
 				? `Not valid JSON: ${broken}`
 				: !simple && editor.content.value === null
 					? 'The editor could not be loaded. This plain field works as well.'
-					: draft.long.value
+					: draft.long.value && form !== 'hex'
 						? 'Long: shown without colours.'
 						: undefined;
 	return (

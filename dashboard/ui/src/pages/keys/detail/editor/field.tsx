@@ -64,7 +64,7 @@ export function Field({ draft, label, readOnly, onSave, simple = false }: FieldP
 		if (!module || !parent) return;
 		const root = parent.shadowRoot ?? parent.attachShadow({ mode: 'open', delegatesFocus: true });
 		const box = area.current;
-		const before = box && { focused: document.activeElement === box, start: box.selectionStart, end: box.selectionEnd, scroll: box.scrollTop };
+		const before = box && { focused: document.activeElement === box, start: box.selectionStart, end: box.selectionEnd };
 		// What is not shown can't have the focus.
 		parent.classList.remove('waits');
 		const tip = document.createElement('span');
@@ -85,10 +85,10 @@ export function Field({ draft, label, readOnly, onSave, simple = false }: FieldP
 		});
 		editor.current = made;
 		const detach = draft.attach(made);
-		if (before) {
+		if (before?.focused) {
 			const end = made.view.state.doc.length;
-			made.view.dispatch({ selection: { anchor: Math.min(before.start, end), head: Math.min(before.end, end) } });
-			if (before.focused) made.focus();
+			made.view.dispatch({ selection: { anchor: Math.min(before.start, end), head: Math.min(before.end, end) }, scrollIntoView: true });
+			made.focus();
 		}
 		setStanding(true);
 		return () => {

@@ -65,7 +65,7 @@ export function TimeFields({ space, choice, onChange }: { space: Space; choice: 
 			{choice.kind === 'lease' && (
 				<label class="field">
 					<span>Lease, in hexadecimal digits</span>
-					<input class="input data" list={list} value={choice.hex} spellcheck={false} autocomplete="off" aria-invalid={wrong} onInput={(event) => onChange({ ...choice, hex: event.currentTarget.value })} />
+					<input class="input data" list={list} value={choice.hex} spellcheck={false} autocomplete="off" aria-invalid={wrong && choice.hex !== ''} onInput={(event) => onChange({ ...choice, hex: event.currentTarget.value })} />
 					<datalist id={list}>
 						{known.map((id) => (
 							<option key={id} value={leaseHex(id)} />
