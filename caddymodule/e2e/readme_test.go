@@ -321,11 +321,13 @@ var (
 	indices = regexp.MustCompile(`(?m)(^|"index":|index |^id: )(\d+)(\b|$)`)
 	ttls    = regexp.MustCompile(`"ttl":\d+,"queue|"ttl":\d+}`)
 	ids     = regexp.MustCompile(`[A-Z2-7]{26}`)
+	times   = regexp.MustCompile(`"since":\d+`)
 )
 
 func blank(s string) string {
 	s = strings.TrimSuffix(s, "\n")
 	s = ids.ReplaceAllString(s, "ID")
+	s = times.ReplaceAllString(s, `"since":TIME`)
 	s = indices.ReplaceAllString(s, "${1}INDEX")
 	return ttls.ReplaceAllStringFunc(s, func(m string) string { return regexp.MustCompile(`\d+`).ReplaceAllString(m, "TTL") })
 }
