@@ -155,8 +155,9 @@ describe('what happens', () => {
 
 	test('a time that runs out is told as that', async ({ open }) => {
 		const { mod } = gateway;
-		await mod.lock('live/short', { value: 'sleeper', ttl: 1 });
 		const { page } = await open(gateway.page(at('live/short')));
+		await live(page);
+		await mod.lock('live/short', { value: 'sleeper', ttl: 1 });
 		await detail(page).locator('li').filter({ hasText: 'expired' }).getByText('sleeper').waitFor();
 		await detail(page).getByText('Nobody holds it').waitFor();
 	});

@@ -13,7 +13,7 @@ import { Live } from '../../ui/live.tsx';
 import { Ago, Busy, Button, Copy, count, duration, Empty, Page, Problem } from '../../ui/parts.tsx';
 import { Rows } from '../../ui/rows.tsx';
 import { Data, label } from '../../ui/text.tsx';
-import { useMedia, useWidth } from '../queues/use.ts';
+import { useEscape, useMedia, useWidth } from '../queues/use.ts';
 import { readOnly } from '../queues/words.ts';
 import { meaning, ownKey, ownLink, whose } from './own.ts';
 import '../queues/queues.css';
@@ -280,13 +280,11 @@ function Key({ bytes, wide }: { bytes: Bytes; wide?: boolean }) {
 function Detail({ leases, hex, id, narrow }: { leases: Following; hex: string; id: string | undefined; narrow: boolean }) {
 	const row = leases.rows.value?.find((r) => r.id === id);
 	const close = href('leases', { ...Object.fromEntries(place.peek().parameters), id: undefined });
+	useEscape(() => void go(close).then(() => document.querySelector<HTMLElement>('.queues-list .rows')?.focus()));
 	return (
 		<section
 			class="panel queues-detail"
 			aria-label={`The lease ${hex}`}
-			onKeyDown={(event) => {
-				if (event.key === 'Escape' && !event.defaultPrevented) void go(close).then(() => document.querySelector<HTMLElement>('.queues-list .rows')?.focus());
-			}}
 		>
 			<header>
 				{narrow && (

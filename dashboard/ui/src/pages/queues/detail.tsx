@@ -10,6 +10,7 @@ import { Text } from '../../ui/text.tsx';
 import { askToEnd } from './act.tsx';
 import { History, SinceWhen } from './history.tsx';
 import { Drain, Value } from './track.tsx';
+import { useEscape } from './use.ts';
 import { command, election, here, readOnly, type Words } from './words.ts';
 
 export function Detail({ words, queues, name, narrow }: { words: Words; queues: Queues; name: string; narrow: boolean }) {
@@ -18,6 +19,7 @@ export function Detail({ words, queues, name, narrow }: { words: Words; queues: 
 	const row = queues.row(name);
 	const close = here(words.page, { name: undefined });
 	const back = useRef<HTMLAnchorElement>(null);
+	useEscape(() => void go(close).then(() => document.querySelector<HTMLElement>('.queues-list .rows')?.focus()));
 	useEffect(() => {
 		// The list is not in the page any more.
 		if (narrow) back.current?.focus({ preventScroll: true });
@@ -26,10 +28,6 @@ export function Detail({ words, queues, name, narrow }: { words: Words; queues: 
 		<section
 			class="panel queues-detail"
 			aria-label={`The ${words.one} ${name}`}
-			onKeyDown={(event) => {
-				if (event.key !== 'Escape' || event.defaultPrevented) return;
-				void go(close).then(() => document.querySelector<HTMLElement>('.queues-list .rows')?.focus());
-			}}
 		>
 			<header>
 				{narrow && (

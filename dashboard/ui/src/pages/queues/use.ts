@@ -30,3 +30,18 @@ export function useWidth(): [ref: { current: HTMLDivElement | null }, width: num
 	}, []);
 	return [ref, width];
 }
+
+/** Has Escape do something, wherever the focus is, unless it is somebody else's: a dialog's, or a field's. */
+export function useEscape(run: () => void): void {
+	const latest = useRef(run);
+	latest.current = run;
+	useEffect(() => {
+		const press = (event: KeyboardEvent): void => {
+			if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+			if (event.target instanceof Element && event.target.matches('input, textarea, select')) return;
+			latest.current();
+		};
+		document.addEventListener('keydown', press);
+		return () => document.removeEventListener('keydown', press);
+	}, []);
+}
