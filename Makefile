@@ -4,6 +4,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 1m
 TIMEOUT  ?= 10m
 MODULES  := dashboard/ui/node_modules/.package-lock.json
+SELF     := $(MAKE)# make -n runs what names MAKE itself
 
 .PHONY: help build run dashboard test test-dashboard test-tools test-chromium lint bench fuzz clean
 
@@ -25,7 +26,7 @@ dashboard: $(MODULES) ## build dashboard/dist, which is committed: nothing else 
 test: test-tools ## set up what the tests need, then run all of them, Go's under the race detector
 	@ok=0; said=$$(mktemp); page=; \
 	trap '[ -z "$$page" ] || kill $$page; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
-	timeout $(TIMEOUT) $(MAKE) -s test-dashboard >"$$said" 2>&1 & page=$$!; \
+	timeout $(TIMEOUT) $(SELF) -s test-dashboard >"$$said" 2>&1 & page=$$!; \
 	go test -race -vet=off -p 3 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$') || ok=1; \
 	wait $$page || ok=1; page=; cat "$$said"; \
 	go test -race -vet=off -timeout $(TIMEOUT) ./caddymodule/e2e || ok=1; \

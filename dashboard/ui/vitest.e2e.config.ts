@@ -1,4 +1,19 @@
+import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+// What takes longest begins first, so that nothing is left for one worker at the end.
+const longest = ['shots', 'keys-edit', 'keys-browse', 'overview', 'locks', 'shell'];
+
+class LongestFirst extends BaseSequencer {
+	override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+		const rank = ({ moduleId }: TestSpecification): number => {
+			const at = longest.indexOf(basename(moduleId, '.test.ts'));
+			return at < 0 ? longest.length : at;
+		};
+		return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+	}
+}
 
 // Tests of the page in Chromium, against real gateways and etcds.
 export default defineConfig({
@@ -7,7 +22,8 @@ export default defineConfig({
 		globalSetup: './e2e/setup.ts',
 		// A process for each file: the kernel kills what it has started when it ends.
 		pool: 'forks',
-		maxWorkers: 2,
+		maxWorkers: 3, // they wait more than they do
+		sequence: { sequencer: LongestFirst },
 		testTimeout: 60_000,
 		hookTimeout: 90_000,
 		expect: { poll: { timeout: 10_000, interval: 50 } },
