@@ -8,6 +8,8 @@ export default defineConfig({
 	build: {
 		outDir: '../dist',
 		emptyOutDir: true,
+		// Those of what is built in, which ask to be passed on with it.
+		license: { fileName: 'licenses.md' },
 		target: 'es2022',
 		cssCodeSplit: false,
 		modulePreload: { polyfill: false },
