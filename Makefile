@@ -6,7 +6,7 @@ TIMEOUT  ?= 10m
 MODULES  := dashboard/ui/node_modules/.package-lock.json
 SELF     := $(MAKE)# make -n runs what names MAKE itself
 
-.PHONY: help build run dashboard test test-dashboard test-tools test-chromium lint bench fuzz clean
+.PHONY: help build run dashboard pictures test test-dashboard test-tools test-chromium lint bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ run: build ## build, then run Caddyfile.example on 127.0.0.1:4001
 
 dashboard: $(MODULES) ## build dashboard/dist, which is committed: nothing else needs Node
 	npm --prefix dashboard/ui run --silent build
+
+pictures: test-tools ## make the README's pictures of the dashboard anew
+	CHARTED=120000 npm --prefix dashboard/ui run --silent e2e -- e2e/shots.test.ts
+	@mkdir -p dashboard/pictures; for scheme in light dark; do for picture in overview:overview key-json:keys locks:locks; do \
+		cp dashboard/ui/shots/$${picture%:*}-$$scheme-wide.png dashboard/pictures/$${picture#*:}-$$scheme.png || exit 1; \
+	done; done
 
 # Most of their time is waiting, so the dashboard's run beside them. Those of the whole
 # gateway also say how long things take, so they run after the others. (To vet is a
