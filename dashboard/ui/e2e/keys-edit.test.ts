@@ -280,6 +280,19 @@ describe('the history', () => {
 		await expect.poll(() => content(page).innerText()).toContain('value 20');
 	});
 
+	test('restores over what the user was asked about, and nothing else', async ({ open }) => {
+		const etcd = cluster.etcd();
+		for (const value of ['older', 'now']) await etcd.put('/history/asked', value);
+		const { page } = await open(address('/history/asked', '&view=history'));
+		await page.locator('.history-pick').nth(1).click();
+		await button(page, 'Restore').click();
+		await etcd.put('/history/asked', 'theirs');
+		await expect.poll(() => page.locator('.history-list tbody tr').count()).toBe(3);
+		await page.getByRole('dialog').locator(button(page, 'Restore')).click();
+		await page.getByRole('dialog', { name: 'Somebody else has changed this key meanwhile' }).waitFor();
+		expect(await valueOf('/history/asked')).toBe('theirs');
+	});
+
 	test('ends where etcd has been compacted', async ({ open }) => {
 		const etcd = cluster.etcd();
 		for (const value of ['one', 'two', 'three']) await etcd.put('/compacted', value);

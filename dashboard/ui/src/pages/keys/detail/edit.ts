@@ -62,6 +62,8 @@ export type Event =
 	/** The user has edited; whether the text now differs from what it was made from. */
 	| { readonly type: 'typed'; readonly dirty: boolean }
 	| { readonly type: 'save'; readonly mine: Bytes }
+	/** A value that it once had is to be written over base alone: that is what the user was asked about. */
+	| { readonly type: 'restore'; readonly mine: Bytes; readonly base: Version | undefined }
 	| { readonly type: 'saved'; readonly now: Version }
 	/** It was not as expected, and nothing was written. */
 	| ({ readonly type: 'refused'; readonly mine: Bytes } & Seen)
@@ -88,6 +90,8 @@ export function next(edit: Edit, event: Event): Edit {
 			return { ...edit, stage: typed(stage, event.dirty) };
 		case 'save':
 			return { ...edit, stage: save(stage, event.mine) };
+		case 'restore':
+			return { ...edit, stage: restore(stage, event.mine, event.base) };
 		case 'saved':
 			return stage.is === 'saving' || stage.is === 'unknown' ? { at: Math.max(edit.at, event.now.revision), stage: saved(stage, event.now) } : edit;
 		case 'refused':
@@ -176,6 +180,13 @@ function save(stage: Stage, mine: Bytes): Stage {
 		default:
 			return stage;
 	}
+}
+
+function restore(stage: Stage, mine: Bytes, base: Version | undefined): Stage {
+	if (stage.is !== 'clean' && stage.is !== 'missing' && stage.is !== 'dirty') return stage;
+	const now = stage.is === 'missing' ? undefined : stage.base;
+	if (now?.revision === base?.revision) return save(stage, mine);
+	return now?.value === mine ? settled(now) : { is: 'conflict', base, mine, theirs: now, seen: undefined };
 }
 
 /** What is there, if it is what was sent. */

@@ -26,8 +26,8 @@ export interface Editing {
 	save(): Promise<void>;
 	/** Writes the user's text over theirs, as both are shown. */
 	overwrite(): Promise<void>;
-	/** Writes a value that it once had. Whether it has been. */
-	restore(value: Bytes): Promise<boolean>;
+	/** Writes a value that it once had, if it is still base, which the user was asked about. Whether it has been. */
+	restore(value: Bytes, base: Version | undefined): Promise<boolean>;
 	/** Another write that leaves the value as it is: a lease, a TTL. */
 	alter(alter: (base: Version) => Promise<Written>): Promise<boolean>;
 	compare(): void;
@@ -92,11 +92,11 @@ export function open(store: Store): Editing {
 
 	const stream = keep((opened) => store.follow(tell, opened));
 
-	async function write(value: Bytes): Promise<boolean> {
+	async function write(value: Bytes, how: Event & { type: 'save' | 'restore' } = { type: 'save', mine: value }): Promise<boolean> {
 		for (let attempt = 0; ; attempt++) {
-			send({ type: 'save', mine: value });
+			send(how);
 			const { stage } = edit.peek();
-			if (stage.is !== 'saving') return false;
+			if (stage.is !== 'saving') return stage.is === 'clean' && stage.base.value === value;
 			failure.value = undefined;
 			const { base } = stage;
 			try {
@@ -174,9 +174,9 @@ export function open(store: Store): Editing {
 			const { stage } = edit.peek();
 			if (stage.is === 'conflict') await write(stage.mine);
 		},
-		async restore(value) {
+		async restore(value, base) {
 			draft.put(value);
-			return write(value);
+			return write(value, { type: 'restore', mine: value, base });
 		},
 		async alter(change) {
 			const base = current(edit.peek());

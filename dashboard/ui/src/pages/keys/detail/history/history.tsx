@@ -190,6 +190,7 @@ function Picked({ editing, past, older }: { editing: Editing; past: Past; older:
 	const why = settings.readOnly ? 'This dashboard is for reading only' : !still ? 'Save or discard what you have edited first' : same ? 'It is the value that the key has now' : undefined;
 	const restore = async (): Promise<void> => {
 		if (value === undefined) return;
+		const base = now; // whatever comes while the user is asked
 		const yes = await confirm({
 			title: `Restore revision ${past.revision}`,
 			body: now
@@ -197,7 +198,7 @@ function Picked({ editing, past, older }: { editing: Editing; past: Past; older:
 				: `${label(store.name)} is created again, with the value that it had at revision ${past.revision} and without a lease.`,
 			action: 'Restore',
 		});
-		if (yes) await editing.restore(value);
+		if (yes) await editing.restore(value, base);
 	};
 	const [a, b, labels]: [Bytes | undefined, Bytes | undefined, [string, string]] =
 		showNow
