@@ -1,15 +1,16 @@
 import { defineConfig } from 'vite';
+import { collected, licenses } from './licenses.ts';
 
 // The built files are committed, so their names are stable and say nothing of the
 // machine; the server gives them ETags made of their content. All addresses are
 // relative, since the gateway may stand below any path.
 export default defineConfig({
 	base: './',
+	plugins: [licenses()],
 	build: {
 		outDir: '../dist',
 		emptyOutDir: true,
-		// Those of what is built in, which ask to be passed on with it.
-		license: { fileName: 'licenses.md' },
+		license: { fileName: collected },
 		target: 'es2022',
 		cssCodeSplit: false,
 		modulePreload: { polyfill: false },

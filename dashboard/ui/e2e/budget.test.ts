@@ -1,5 +1,6 @@
 // How much a browser loads, of the files that are committed.
 
+import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { files, firstLoad, read } from './dist.ts';
@@ -13,6 +14,13 @@ test('the first load is at most 70 kB, gzipped', () => {
 	console.log('first load, gzipped:', sum(zipped), zipped);
 	expect(Object.keys(zipped)).toEqual(expect.arrayContaining(['index.html', 'assets/index.js', 'assets/style.css']));
 	expect(sum(zipped)).toBeLessThanOrEqual(70_000);
+});
+
+test('the licences of what is built in are there', () => {
+	const text = read('licenses.txt').toString();
+	const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { dependencies: Record<string, string> };
+	for (const [name, version] of Object.entries(dependencies)) expect(text).toContain(`\n${name} ${version} (MIT)\nCopyright (`);
+	expect(text.match(/THE SOFTWARE IS PROVIDED "AS IS"/g)).toHaveLength(1);
 });
 
 test('all of it is at most 700 kB', () => {

@@ -5,6 +5,7 @@ import './overview.css';
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { keepAsking, silence, view } from '../../live/cluster.ts';
+import { home } from '../../settings.ts';
 import { Busy, Page, Panel } from '../../ui/parts.tsx';
 import { Counts } from './counts.tsx';
 import { Headline, Silence } from './headline.tsx';
@@ -31,6 +32,9 @@ export function Overview() {
 			) : (
 				!silence.value && <Busy>Asking the members…</Busy>
 			)}
+			<footer class="overview-small muted">
+				Built with other people's work: <a href={new URL('licenses.txt', home).href} target="_blank">licences</a>
+			</footer>
 		</Page>
 	);
 }
