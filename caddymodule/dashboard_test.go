@@ -120,8 +120,13 @@ func TestDashboard_prefix(t *testing.T) {
 				t.Errorf("%s: %+v", base, r)
 				continue
 			}
-			if to, err := base.Parse(found[1]); err != nil || to.Path != prefix+"/mod/dashboard/assets/index.js" {
+			to, err := base.Parse(found[1])
+			if err != nil || !strings.HasPrefix(to.Path, prefix+"/mod/dashboard/assets-") || !strings.HasSuffix(to.Path, "/index.js") {
 				t.Errorf("%s at %s is %s (%v)", found[1], base, to, err)
+				continue
+			}
+			if r := g.step(http.MethodGet, to.Path); r.status != http.StatusOK || !strings.Contains(r.header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s is %d with %v", to, r.status, r.header)
 			}
 		}
 	}

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +21,32 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-// index is the name of the page itself.
-const index = "index.html"
+// index is the name of the page itself, and assets the folder of what it loads.
+const (
+	index  = "index.html"
+	assets = "assets"
+)
+
+// build is made of all built files, so that it is another one in every version in which
+// any of them is. What a page loads has it in its address: its scripts import parts of
+// one another by letters, and those of two versions don't fit together.
+var build = sync.OnceValue(func() string {
+	files := embedded()
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(sum, "%s %s\n", name, files[name].hash)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+})
+
+// find returns the file with that name below Root/, or nil, and whether that name is
+// this version's alone.
+func find(name string) (f *file, forever bool) {
+	if rest, ok := strings.CutPrefix(name, assets+"-"+build()+"/"); ok {
+		return embedded()[assets+"/"+rest], true
+	}
+	return embedded()[name], false
+}
 
 // embedded are the built files by name, such as assets/index.js.
 var embedded = sync.OnceValue(func() map[string]*file {
@@ -88,27 +115,48 @@ func zip(content []byte) []byte {
 	return zipped.Bytes()
 }
 
-// serve answers a GET or a HEAD. The names are the same in every version, so a
-// browser has to ask each time whether what it has is still right.
-func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+// serve answers a GET or a HEAD. If the name is the same in every version, a browser
+// has to ask each time whether what it has is still right.
+func (f *file) serve(w http.ResponseWriter, r *http.Request, forever bool) {
 	h := w.Header()
+	content, tag := f.represent(h, r)
 	h.Set("Cache-Control", "no-cache")
+	if forever {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// serveMissing answers with 404, and the file.
+func (f *file) serveMissing(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	content, _ := f.represent(h, r)
+	h.Add("Vary", "Accept")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(http.StatusNotFound)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content)
+	}
+}
+
+// represent is the file as a client takes it, with what it is said to be, and its tag.
+func (f *file) represent(h http.Header, r *http.Request) (content []byte, tag string) {
 	h.Set("Vary", "Accept-Encoding")
 	kind, ok := types[path.Ext(f.name)]
 	if !ok {
 		kind = "application/octet-stream"
 	}
 	h.Set("Content-Type", kind)
-	content, tag := f.content, f.hash
 	if r.Header.Get("Range") == "" && takesGzip(r) { // a part is one of the file itself
 		if zipped := f.zipped(); zipped != nil {
-			content, tag = zipped, tag+"-gzip"
 			h.Set("Content-Encoding", "gzip")
-			h.Set("Content-Length", strconv.Itoa(len(content))) // http.ServeContent leaves it out then
+			h.Set("Content-Length", strconv.Itoa(len(zipped))) // http.ServeContent leaves it out then
+			return zipped, f.hash + "-gzip"
 		}
 	}
-	h.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	return f.content, f.hash
 }
 
 // takesGzip says whether a client wants gzip. What it would like best is not asked,

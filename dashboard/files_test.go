@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
+	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 // Each of the built files is served as what it is, whole and compressed, once.
@@ -89,6 +90,47 @@ func TestTakesGzip(t *testing.T) {
 		r.Header.Set("Accept-Encoding", accept)
 		if got := takesGzip(r); got != want {
 			t.Errorf("%q: %v", accept, got)
+		}
+	}
+}
+
+// What a page loads is of its own version, or not there, and need not be asked for again.
+func TestFiles_build(t *testing.T) {
+	p := NewPage(Settings{})
+	found := 0
+	for name, f := range embedded() {
+		rest, ok := strings.CutPrefix(name, assets+"/")
+		if !ok {
+			continue
+		}
+		found++
+		at := Root + "/" + assets + "-" + build() + "/" + rest
+		w, err := get(t, p, http.MethodGet, at)
+		tag := w.Header().Get("ETag")
+		if err != nil || w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), f.content) || tag == "" || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: %d with %v, %v", at, w.Code, w.Header(), err)
+		}
+		if w, err := get(t, p, http.MethodGet, at, "If-None-Match", tag); err != nil || w.Code != http.StatusNotModified || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s, known: %d with %v, %v", at, w.Code, w.Header(), err)
+		}
+		var e *lockmod.Error
+		if _, err := get(t, p, http.MethodPost, at); !errors.As(err, &e) || e.Status != http.StatusMethodNotAllowed {
+			t.Errorf("POST %s: %v", at, err)
+		}
+		for _, other := range []string{"-", "-0123456789abcdef", "-" + build() + "0", build()} {
+			at := Root + "/" + assets + other + "/" + rest
+			if w, err := get(t, p, http.MethodGet, at); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: %d, %v", at, w.Code, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there is nothing to load")
+	}
+	for _, name := range []string{"", "/", "/nothing.js", "/../index.html", "/" + index, "/" + assets + "/index.js"} {
+		at := Root + "/" + assets + "-" + build() + name
+		if w, err := get(t, p, http.MethodGet, at); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %d, %v", at, w.Code, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -26,8 +27,12 @@ type Settings struct {
 
 // Page serves the page and its files.
 type Page struct {
-	html string // with the settings, and addresses relative to the page's root
+	html string         // with the settings, and addresses relative to the page's root
+	near []func() *file // as it is sent, by depth below the root
 }
+
+// mostNear is how many of these are kept. Deeper ones are asked for by hand.
+const mostNear = 8
 
 // NewPage makes a page with these settings.
 func NewPage(s Settings) *Page {
@@ -38,29 +43,43 @@ func NewPage(s Settings) *Page {
 	// The page may run no script that stands in it, so the settings are an attribute.
 	filled := strings.Replace(string(embedded()[index].content), `name="settings" content="{}"`,
 		`name="settings" content="`+html.EscapeString(string(text))+`"`, 1)
-	return &Page{html: filled}
+	p := &Page{html: strings.ReplaceAll(filled, `="./`+assets+`/`, `="./`+assets+"-"+build()+"/")}
+	for up := range mostNear {
+		p.near = append(p.near, sync.OnceValue(func() *file { return p.render(up) }))
+	}
+	return p
 }
 
 // Serve answers a request for something below Root. It returns store.ErrNotFound if
 // there is no such thing, and lockmod.NotAllowed if it can't be asked for with that
-// method. Then nothing is written but headers.
+// method. Then nothing is written but headers. Who follows a link to what is not there
+// gets the page, which says so.
 func (p *Page) Serve(w http.ResponseWriter, r *http.Request) error {
 	rest, up, ok := split(r.URL)
 	if !ok {
 		return store.ErrNotFound
 	}
-	f := embedded()[rest]
+	f, forever := find(rest)
 	if isPage(rest) {
-		f = newFile(index, []byte(p.at(up)))
+		f = p.at(up)
 	}
 	if f == nil {
-		return store.ErrNotFound
+		if !navigates(r) {
+			return store.ErrNotFound
+		}
+		p.at(up).serveMissing(w, r)
+		return nil
 	}
 	if err := ReadsOnly(w, r); err != nil {
 		return err
 	}
-	f.serve(w, r)
+	f.serve(w, r, forever)
 	return nil
+}
+
+// navigates says whether a browser asks, to show the answer to somebody.
+func navigates(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // ReadsOnly returns lockmod.NotAllowed for every method but GET and HEAD.
@@ -75,11 +94,19 @@ func ReadsOnly(w http.ResponseWriter, r *http.Request) error {
 // at is the page as it is sent to a browser that sees it so many folders below the
 // root. What stands before /mod in the browser's address is not known here, if
 // something on the way has stripped it, and base elements are forbidden.
-func (p *Page) at(up int) string {
-	if up == 0 {
-		return p.html
+func (p *Page) at(up int) *file {
+	if up < len(p.near) {
+		return p.near[up]()
 	}
-	return strings.ReplaceAll(p.html, `="./`, `="`+strings.Repeat("../", up))
+	return p.render(up)
+}
+
+func (p *Page) render(up int) *file {
+	text := p.html
+	if up > 0 {
+		text = strings.ReplaceAll(text, `="./`, `="`+strings.Repeat("../", up))
+	}
+	return newFile(index, []byte(text))
 }
 
 // split takes Root off an address. up is how many folders below Root/ the address

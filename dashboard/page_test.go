@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,8 +61,12 @@ func TestPage(t *testing.T) {
 					t.Fatal(err)
 				}
 				name, ok := strings.CutPrefix(address.EscapedPath(), prefix+Root+"/")
-				if f := embedded()[name]; !ok || f == nil {
+				f, forever := find(name)
+				if !ok || f == nil {
 					t.Errorf("%s at %s is %s, where nothing is", reference[1], base, address)
+				}
+				if icon := strings.HasSuffix(name, ".svg"); forever == icon {
+					t.Errorf("%s at %s may be kept for ever: %v", reference[1], base, forever)
 				}
 			}
 		}
@@ -86,6 +91,44 @@ func TestPage_notFound(t *testing.T) {
 	}
 	if w, err := get(t, p, http.MethodGet, "/%6dod/dashboar%64/keys"); err != nil || w.Code != http.StatusOK {
 		t.Errorf("written in another way: %d, %v", w.Code, err)
+	}
+}
+
+// A browser that follows a link there gets the page, which says that; with its files, from
+// wherever it is.
+func TestPage_notFoundInBrowser(t *testing.T) {
+	p := NewPage(Settings{})
+	const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, at := range []string{"/nothing", "/nothing/at/all", "/assets/nothing.js", "/api/other", "//keys"} {
+		w, err := get(t, p, http.MethodGet, Root+at, "Accept", accept, "If-None-Match", "*", "Range", "bytes=0-4")
+		if err != nil || w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("ETag") != "" {
+			t.Errorf("%s: %d with %v, %v", at, w.Code, w.Header(), err)
+		}
+		if want := `src="` + strings.Repeat("../", strings.Count(at, "/")-1); !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), "</html>") {
+			t.Errorf("%s: there is no %s in %s", at, want, w.Body)
+		}
+		head, err := get(t, p, http.MethodHead, Root+at, "Accept", accept)
+		if err != nil || head.Code != http.StatusNotFound || head.Body.Len() > 0 || head.Header().Get("Content-Length") != w.Header().Get("Content-Length") {
+			t.Errorf("HEAD %s: %d with %v, %v", at, head.Code, head.Header(), err)
+		}
+		for method, accept := range map[string]string{http.MethodPost: accept, http.MethodGet: "*/*", http.MethodHead: "application/json"} {
+			if w, err := get(t, p, method, Root+at, "Accept", accept); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s %s for %s: %d, %v", method, at, accept, w.Code, err)
+			}
+		}
+	}
+}
+
+// What is sent often is made, and compressed, once.
+func TestPage_kept(t *testing.T) {
+	p := NewPage(Settings{})
+	for up := range mostNear {
+		if p.at(up) != p.at(up) || !bytes.Equal(p.at(up).content, p.render(up).content) {
+			t.Errorf("%d folders below its root, it is another one each time", up)
+		}
+	}
+	if deep := p.at(10_000); !strings.Contains(string(deep.content), strings.Repeat("../", 10_000)+assets) {
+		t.Error("it is not there deep below its root")
 	}
 }
 
