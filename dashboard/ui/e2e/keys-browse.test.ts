@@ -241,7 +241,7 @@ test('without a mouse: tree, table, delete', async ({ open }) => {
 	await opened(page, 'board/one/');
 	await tabTo(page, rows(page));
 	await press(page, 'ArrowDown', 'ArrowDown', 'Delete');
-	await page.getByRole('dialog', { name: 'Delete a key' }).getByText('board/one/b').waitFor();
+	await page.getByRole('dialog', { name: 'Delete this key?' }).getByText('board/one/b').waitFor();
 	await tabTo(page, page.getByRole('dialog').getByRole('button', { name: 'Delete' }));
 	await press(page, 'Enter');
 	await expect.poll(() => shown(page)).toEqual(['a=1']);
@@ -252,6 +252,24 @@ test('without a mouse: tree, table, delete', async ({ open }) => {
 	await page.getByRole('tree').focus();
 	await press(page, 'ArrowLeft', 'Enter');
 	await opened(page, 'board/');
+});
+
+test('a key that is changed while its deletion is asked about stays until that is said again', async ({ open }) => {
+	const etcd = cluster.etcd();
+	await etcd.put('asked/key', 'one');
+	const { page } = await open(gateway.page('keys/?prefix=asked/'));
+	await expect.poll(() => shown(page)).toEqual(['key=one']);
+	await tabTo(page, rows(page));
+	await press(page, 'ArrowDown', 'Delete');
+	const dialog = page.getByRole('dialog');
+	await dialog.getByText('asked/key is deleted').waitFor();
+	await etcd.put('asked/key', 'two');
+	await expect.poll(() => shown(page)).toEqual(['key=two']); // this page knows, and the user may not
+	await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+	await dialog.getByText('It has been changed meanwhile').waitFor();
+	expect((await etcd.get('asked/key'))?.value).toBe('two');
+	await dialog.getByRole('button', { name: 'Delete what is there now' }).click();
+	await expect.poll(() => etcd.get('asked/key')).toBeUndefined();
 });
 
 test('a folder is deleted when its name has been typed', async ({ open }) => {

@@ -3,16 +3,15 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
 import type { Entry } from '../../../live/entries.ts';
-import { find } from '../../../live/entries.ts';
 import type { Folder } from '../../../live/folder.ts';
 import { go, href } from '../../../router.ts';
 import { gateway, settings } from '../../../settings.ts';
-import { confirm } from '../../../ui/dialog.tsx';
 import { Live } from '../../../ui/live.tsx';
 import { Busy, Button, count, Empty, Page, Problem } from '../../../ui/parts.tsx';
-import { Data } from '../../../ui/text.tsx';
 import { CreateKey } from '../detail/create.tsx';
+import { deleteKey } from '../detail/delete.ts';
 import { KeyDetail } from '../detail/detail.tsx';
+import { openStore } from '../detail/store.ts';
 import { SearchField } from '../search/field.tsx';
 import { SearchResults } from '../search/results.tsx';
 import { Branches } from './branches.ts';
@@ -49,22 +48,7 @@ export function Browser({ at, landed }: { at: Where; landed: boolean }) {
 			setDeleting(entry.key);
 			return;
 		}
-		await confirm({
-			title: 'Delete a key',
-			body: (
-				<>
-					<Data bytes={entry.key} max={200} />
-					{isGateways(space, entry.key) && <span class="keys-warned">It is the gateway's: without it a lock is taken from its holder, or a waiter from its queue.</span>}
-				</>
-			),
-			action: 'Delete',
-			danger: true,
-			run() {
-				// As it is by now, if somebody has changed it since and the user says so again.
-				const now = folder && find(folder.entries, entry.key);
-				return spaces[space].remove(now && !now.folder ? now : entry);
-			},
-		});
+		await deleteKey(openStore(space, entry.key), { revision: entry.modified });
 		box.current?.querySelector<HTMLElement>('.rows')?.focus({ preventScroll: true });
 	};
 	return (

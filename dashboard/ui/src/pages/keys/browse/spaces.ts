@@ -1,11 +1,10 @@
 // What the page can do in each of etcd's key spaces.
 
 import { type Bytes, prefixEnd } from '../../../api/bytes.ts';
-import { asFailure, Failure } from '../../../api/failure.ts';
+import { asFailure } from '../../../api/failure.ts';
 import { TooLong } from '../../../api/http.ts';
 import * as v2 from '../../../api/v2.ts';
 import { range, transact } from '../../../api/v3.ts';
-import type { KeyEntry } from '../../../live/entries.ts';
 import type { Folder, Space } from '../../../live/folder.ts';
 import { openFolder } from '../../../live/keys.ts';
 import { largestDirectory, openDirectory } from '../../../live/keys-v2.ts';
@@ -33,8 +32,6 @@ export interface KeySpace {
 	look(name: Bytes, signal?: AbortSignal): Promise<Found>;
 	/** How many keys are below a folder; undefined if that can't be told. */
 	count(prefix: Bytes, signal?: AbortSignal): Promise<number | undefined>;
-	/** Deletes a key, if it is still as it is shown. */
-	remove(entry: KeyEntry): Promise<void>;
 	removeFolder(prefix: Bytes): Promise<void>;
 }
 
@@ -69,10 +66,6 @@ const v3Space: KeySpace = {
 		return { key: name !== '' && count(key) > 0, folder: count(below) > 0, beginning: count(beginning) };
 	},
 	count: async (prefix, signal) => (await range({ key: prefix, end: prefixEnd(prefix), countOnly: true }, signal)).count,
-	async remove({ key, modified }) {
-		const { succeeded } = await transact({ compare: [{ key, modRevision: modified }], success: [{ delete: { key } }] });
-		if (!succeeded) throw new Failure('conflict', 'the key is not at the revision that was shown');
-	},
 	async removeFolder(prefix) {
 		await transact({ compare: [], success: [{ delete: { key: prefix, end: prefixEnd(prefix) } }] });
 	},
@@ -108,9 +101,6 @@ const v2Space: KeySpace = {
 			if (thrown instanceof TooLong) return undefined;
 			throw thrown;
 		}
-	},
-	async remove({ key, modified }) {
-		await v2.remove(key, { index: modified });
 	},
 	async removeFolder(prefix) {
 		await v2.remove(v2.normal(prefix), { dir: true, recursive: true });

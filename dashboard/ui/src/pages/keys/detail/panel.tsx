@@ -12,7 +12,7 @@ import { Data, label } from '../../../ui/text.tsx';
 import { Conflict } from './conflict/conflict.tsx';
 import { deleteKey } from './delete.ts';
 import type { KeyDetailProps } from './detail.tsx';
-import { current, isEdited, type Version } from './edit.ts';
+import { current, isEdited, type Seen, type Version } from './edit.ts';
 import { type Editing, open } from './editing.ts';
 import { Facts } from './facts.tsx';
 import { History } from './history/history.tsx';
@@ -85,6 +85,10 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 	const save = (): void => void editing.save();
 	const there = stage.is !== 'opening' && stage.is !== 'missing' && !(now?.dir ?? false);
 	const failure = editing.failure.value;
+	const told = (seen: Seen, deleted: boolean): void => {
+		if (deleted) editing.discard(); // what was typed goes with it
+		editing.tell(seen);
+	};
 
 	return (
 		<aside
@@ -149,7 +153,7 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 									kind="danger"
 									disabled={readOnly !== undefined || busy || !now}
 									title={readOnly}
-									onClick={() => void deleteKey(editing).then((gone) => gone && onClose())}
+									onClick={() => now && void deleteKey(store, now, told).then((gone) => gone && onClose())}
 								>
 									Delete…
 								</Button>

@@ -5,7 +5,7 @@ import { Failure } from '../../../api/failure.ts';
 import { get, type KeyValue, type Operation, type Transaction, transact } from '../../../api/v3.ts';
 import { watch } from '../../../api/watch.ts';
 import type { Seen, Version } from './edit.ts';
-import type { Removed, Store, Written } from './store.ts';
+import type { Base, Removed, Store, Written } from './store.ts';
 
 export function version(kv: KeyValue): Version {
 	return { value: kv.value, revision: kv.modRevision, created: kv.createRevision, version: kv.version, lease: kv.lease, deadline: undefined, dir: false };
@@ -54,7 +54,7 @@ export function v3Store(name: Bytes): Store {
 			const { at } = answer;
 			return { done: true, now: base ? { ...base, value, revision: at, version: base.version + 1 } : fresh(value, at, '0') };
 		},
-		async remove(base): Promise<Removed> {
+		async remove(base: Base): Promise<Removed> {
 			return put(name, base, { delete: { key: name } });
 		},
 	};
@@ -64,7 +64,7 @@ function fresh(value: Bytes, revision: number, lease: string): Version {
 	return { value, revision, created: revision, version: 1, lease, deadline: undefined, dir: false };
 }
 
-async function put(name: Bytes, base: Version | undefined, operation: Operation): Promise<Removed> {
+async function put(name: Bytes, base: Base | undefined, operation: Operation): Promise<Removed> {
 	const transaction: Transaction = {
 		compare: [base ? { key: name, modRevision: base.revision } : { key: name, createRevision: 0 }],
 		success: [operation],

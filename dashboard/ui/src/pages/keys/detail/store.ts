@@ -9,6 +9,9 @@ import { v3Store } from './store-v3.ts';
 
 export type Space = 'v2' | 'v3';
 
+/** What a key is to be still when it is deleted. */
+export type Base = Pick<Version, 'revision'>;
+
 /** How a write went: done, or not since something else was there. */
 export type Written = { done: true; now: Version } | ({ done: false } & Seen);
 export type Removed = { done: true; at: number } | ({ done: false } & Seen);
@@ -24,7 +27,7 @@ export interface Store {
 	 * what is left of its TTL.
 	 */
 	write(value: Bytes, base: Version | undefined): Promise<Written>;
-	remove(base: Version): Promise<Removed>;
+	remove(base: Base): Promise<Removed>;
 }
 
 export function openStore(space: Space, name: Bytes): Store {
