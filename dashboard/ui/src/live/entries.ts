@@ -24,6 +24,8 @@ export interface KeyEntry {
 	lease: string;
 	/** When its time is over, by this machine's clock (v2). */
 	deadline: number | undefined;
+	/** How often that was over, and its owner had refreshed it, since it was last written (v2). */
+	kept: number;
 	/** Until its preview has been made of it. */
 	value: Bytes | undefined;
 	/** 'large' if the value is too long to be fetched for a preview. */
@@ -45,6 +47,8 @@ export interface FolderEntry {
 	counted: number;
 	/** When its time is over (v2). */
 	deadline: number | undefined;
+	/** How often that was over, and it had been refreshed. */
+	kept: number;
 	/** Its index (v2). */
 	modified: number;
 }

@@ -9,7 +9,9 @@ import { user } from '../api/session.ts';
 import { get, type Node, normal } from '../api/v2.ts';
 import { type V2Change, watchV2 } from '../api/v2-watch.ts';
 import { subfolder } from '../pages/keys/browse/names.ts';
+import { jumps } from './clock.ts';
 import { drop, type Entry, find, put } from './entries.ts';
+import { lookAfterEnds } from './ends.ts';
 import type { Folder } from './folder.ts';
 import { preview } from './preview.ts';
 import { keep } from './stream.ts';
@@ -17,8 +19,9 @@ import { keep } from './stream.ts';
 /** What is read of a directory: some 200,000 small keys. */
 export const largestDirectory = 32 * 1024 * 1024;
 
-// etcd does not tell when a TTL is refreshed: what should have expired by then is looked at.
-const grace = 1500;
+// A directory is only looked at for its TTL, and what is in it comes along: of a larger
+// answer it is enough to know that it is still there.
+const glance = 64 * 1024;
 
 export function openDirectory(prefix: Bytes): Folder {
 	const drawn = signal(0);
@@ -30,6 +33,7 @@ export function openDirectory(prefix: Bytes): Folder {
 	let [first, behind] = [0, 0];
 	let frame = 0;
 	let reader = user.peek();
+	let jumped = jumps.peek();
 	const ended = new AbortController();
 
 	const draw = (): void => {
@@ -37,6 +41,7 @@ export function openDirectory(prefix: Bytes): Folder {
 			frame = requestAnimationFrame(() => {
 				frame = 0;
 				drawn.value++;
+				ends.await();
 			});
 		}
 	};
@@ -45,7 +50,7 @@ export function openDirectory(prefix: Bytes): Folder {
 		try {
 			const { node, index } = await get(prefix, { maxBytes: largestDirectory }, signal);
 			missing = node.dir ? 'no' : 'key';
-			entries = node.nodes.map(entry).sort((a, b) => (a.key < b.key ? -1 : 1));
+			entries = node.nodes.map((n) => entry(n)).sort((a, b) => (a.key < b.key ? -1 : 1));
 			last = index;
 		} catch (thrown) {
 			if (thrown instanceof TooLong) throw new Failure('tooLarge', `the directory has more than ${largestDirectory / 1024 / 1024} MiB, and etcd's v2 API gives it only as a whole`);
@@ -57,6 +62,9 @@ export function openDirectory(prefix: Bytes): Folder {
 		draw();
 	}
 
+	/** What is known of a key, whether it is one or a directory. */
+	const known = (key: Bytes): Entry | undefined => find(entries, key) ?? find(entries, (key + '/') as Bytes);
+
 	function apply({ node, deleted }: V2Change): void {
 		const inner = subfolder(prefix, node.key);
 		if (prefix.startsWith(node.key === '/' ? '/' : node.key + '/')) {
@@ -67,42 +75,51 @@ export function openDirectory(prefix: Bytes): Folder {
 		}
 		if (!deleted) missing = 'no';
 		if (inner !== undefined) {
-			if (!deleted && !find(entries, inner)?.folder) put(entries, directory(inner, node));
+			if (!deleted && !find(entries, inner)?.folder) put(entries, directory(inner, node, true));
 			return;
 		}
+		// What has been looked at may be newer than what the watch has told.
+		if ((known(node.key)?.modified ?? 0) >= node.modifiedIndex) return;
 		if (deleted) {
 			drop(entries, node.key);
 			drop(entries, (node.key + '/') as Bytes);
 			return;
 		}
-		const changed = entry(node);
+		const changed = entry(node, true);
 		if (!changed.folder) changed.fresh = true;
 		// What was a key may be a directory now, and the other way round.
 		drop(entries, changed.folder ? node.key : ((node.key + '/') as Bytes));
 		put(entries, changed);
 	}
 
-	async function look(): Promise<void> {
-		const overdue = entries.slice(first, behind).filter((e) => e.deadline !== undefined && e.deadline + grace < Date.now());
-		for (const { key, modified } of overdue) {
-			if (stream.state.peek() !== 'live') return;
-			try {
-				const { node } = await get(normal(key), { maxBytes: largestDirectory }, ended.signal);
-				const now = find(entries, key);
-				if (now?.modified === modified && now.modified === node.modifiedIndex) now.deadline = entry(node).deadline;
-			} catch (thrown) {
-				if (asFailure(thrown).kind !== 'notFound') return;
-				if (find(entries, key)?.modified === modified) drop(entries, key);
-			}
-			draw();
+	/** Looks whether one whose time is over has been refreshed. */
+	async function look(old: Entry): Promise<void> {
+		if (stream.state.peek() !== 'live') throw new Failure('unreachable', 'what would be found could not be compared with what the watch tells');
+		let found: Entry | undefined;
+		try {
+			found = entry((await get(normal(old.key), { maxBytes: old.folder ? glance : largestDirectory }, ended.signal)).node);
+		} catch (thrown) {
+			if (thrown instanceof TooLong) found = old;
+			else if (asFailure(thrown).kind !== 'notFound') throw thrown;
 		}
+		// What has happened to it meanwhile, the watch has told.
+		if (find(entries, old.key) !== old) return;
+		if (found === undefined) drop(entries, old.key);
+		else if (found.key === old.key && found.modified >= old.modified) put(entries, { ...found, kept: old.kept + 1 });
+		draw();
 	}
+	const ends = lookAfterEnds(() => entries.slice(first, behind), look);
 
 	const stream = keep(async ({ live, signal }) => {
 		if (reader !== user.peek()) {
 			reader = user.peek();
 			[entries, ready, last] = [[], false, undefined];
 			draw();
+		}
+		if (jumped !== jumps.peek()) {
+			jumped = jumps.peek();
+			// When times are over is known by this machine's clock.
+			if (entries.some((e) => e.deadline !== undefined)) last = undefined;
 		}
 		if (last === undefined) await list(signal);
 		try {
@@ -124,7 +141,6 @@ export function openDirectory(prefix: Bytes): Folder {
 			throw thrown;
 		}
 	});
-	const overdue = setInterval(() => void look(), 2000);
 
 	return {
 		space: 'v2',
@@ -151,31 +167,34 @@ export function openDirectory(prefix: Bytes): Folder {
 		want() {},
 		seen(from, to) {
 			[first, behind] = [from, to];
+			ends.await();
 		},
 		stop() {
 			ended.abort();
-			clearInterval(overdue);
+			ends.stop();
 			cancelAnimationFrame(frame);
 			stream.stop();
 		},
 	};
 }
 
-function entry(node: Node): Entry {
+/** told: a watch has told it, just when it happened. */
+function entry(node: Node, told = false): Entry {
 	const { key, modifiedIndex: modified, createdIndex: created, ttl } = node;
-	if (node.dir) return directory((key + '/') as Bytes, node);
+	if (node.dir) return directory((key + '/') as Bytes, node, told);
 	const long = node.value.length > 4096;
 	return {
-		...{ folder: false, key, modified, created, version: 0, lease: '0', deadline: deadline(ttl), fresh: false },
+		...{ folder: false, key, modified, created, version: 0, lease: '0', deadline: deadline(ttl, told), kept: 0, fresh: false },
 		value: long ? undefined : node.value,
 		preview: long ? preview(node.value) : undefined,
 	};
 }
 
-function directory(key: Bytes, { ttl, modifiedIndex, dir }: Node): Entry {
-	return { folder: true, key, witness: key, touched: 0, count: undefined, counted: 0, deadline: dir ? deadline(ttl) : undefined, modified: modifiedIndex };
+function directory(key: Bytes, { ttl, modifiedIndex, dir }: Node, told: boolean): Entry {
+	return { folder: true, key, witness: key, touched: 0, count: undefined, counted: 0, deadline: dir ? deadline(ttl, told) : undefined, kept: 0, modified: modifiedIndex };
 }
 
-function deadline(ttl: number | undefined): number | undefined {
-	return ttl === undefined ? undefined : Date.now() + ttl * 1000;
+// The seconds that are left are told as whole ones, rounded up: between is the truth.
+function deadline(ttl: number | undefined, told: boolean): number | undefined {
+	return ttl === undefined ? undefined : Date.now() + ttl * 1000 - (told ? 0 : 500);
 }

@@ -5,7 +5,6 @@ import { Failure } from '../api/failure.ts';
 import { type EventName, list, listen, type Module, type ModuleEvent, type Queue, show } from '../api/modules.ts';
 import { beginnings } from '../api/records.ts';
 import { settings } from '../settings.ts';
-import { jumps } from './clock.ts';
 import { keep, type Stream, watchdog } from './stream.ts';
 
 /** When somebody began to hold a lock. */
@@ -308,12 +307,6 @@ export function follow(module: Module, memory: Memory = memories[module]): Queue
 			stream.retry();
 		}
 	});
-	let jumped = jumps.peek();
-	const stopMinding = effect(() => {
-		if (jumps.value === jumped) return;
-		jumped = jumps.value;
-		stream.retry();
-	});
 	return {
 		rows: memory.rows,
 		known: memory.known,
@@ -325,7 +318,6 @@ export function follow(module: Module, memory: Memory = memories[module]): Queue
 			...stream,
 			stop() {
 				stopLooking();
-				stopMinding();
 				stream.stop();
 			},
 		},

@@ -86,6 +86,7 @@ export function keyEntry(kv: KeyValue): KeyEntry {
 		version: kv.version,
 		lease: kv.lease,
 		deadline: undefined,
+		kept: 0,
 		value: undefined,
 		preview: undefined,
 		fresh: false,
@@ -93,5 +94,5 @@ export function keyEntry(kv: KeyValue): KeyEntry {
 }
 
 export function folderEntry(folder: Bytes, kv: KeyValue): FolderEntry {
-	return { folder: true, key: folder, witness: kv.key, touched: kv.modRevision, count: undefined, counted: 0, deadline: undefined, modified: 0 };
+	return { folder: true, key: folder, witness: kv.key, touched: kv.modRevision, count: undefined, counted: 0, deadline: undefined, kept: 0, modified: 0 };
 }

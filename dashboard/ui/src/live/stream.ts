@@ -4,6 +4,7 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { asFailure, type Failure } from '../api/failure.ts';
 import { authorization, user } from '../api/session.ts';
+import { jumps } from './clock.ts';
 
 /**
  * - opening: it has not stood yet
@@ -106,6 +107,13 @@ export function keep(open: (o: Opened) => Promise<void>): Stream {
 		credentials = authorization();
 		again();
 	});
+	// A machine that has slept may have connections that are dead and don't know it.
+	let jumped = jumps.peek();
+	const unsubscribeJumps = jumps.subscribe((jump) => {
+		if (jump === jumped) return;
+		jumped = jump;
+		again();
+	});
 	void run();
 
 	return {
@@ -119,6 +127,7 @@ export function keep(open: (o: Opened) => Promise<void>): Stream {
 			document.removeEventListener('visibilitychange', visible);
 			window.removeEventListener('online', online);
 			unsubscribe();
+			unsubscribeJumps();
 		},
 	};
 }

@@ -127,12 +127,24 @@ export function Copy({ text, label = 'Copy' }: { text: string; label?: string })
 	);
 }
 
-/** A holder's time: the seconds left, and how much of its TTL that is. */
-export function Ttl({ deadline, of }: { deadline: number; of?: number | undefined }) {
+/**
+ * The whole seconds that are left, as they are shown wherever a time counts down. When it
+ * is over is known to half a second, since etcd tells whole ones: so they are rounded.
+ */
+export function secondsLeft(deadline: number): number {
+	return Math.max(0, Math.round((deadline - now.value) / 1000));
+}
+
+/**
+ * A holder's time: the seconds left, and how much of its TTL that is. Kept: its time has
+ * been over before, and it had been renewed, which nobody tells.
+ */
+export function Ttl({ deadline, of, kept }: { deadline: number; of?: number | undefined; kept?: boolean }) {
 	const left = Math.max(0, (deadline - now.value) / 1000);
+	if (kept && left === 0) return <span title="Its time was over, and is not: whoever it belongs to renews it">kept alive</span>;
 	return (
-		<span class="ttl" title={`its time is over in ${duration(left)}, unless it is renewed`}>
-			<span>{duration(Math.ceil(left))}</span>
+		<span class="ttl" title={`its time is over in ${duration(secondsLeft(deadline))}, unless it is renewed`}>
+			<span>{duration(secondsLeft(deadline))}</span>
 			{of ? (
 				<i>
 					<b style={{ transform: `scaleX(${Math.min(1, left / of).toFixed(3)})` }} />

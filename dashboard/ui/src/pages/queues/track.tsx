@@ -4,7 +4,7 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { now } from '../../live/clock.ts';
-import { duration } from '../../ui/parts.tsx';
+import { duration, secondsLeft } from '../../ui/parts.tsx';
 import { Text } from '../../ui/text.tsx';
 
 export interface Place {
@@ -75,7 +75,7 @@ export function Drain({ deadline, full }: { deadline: number; full: number }) {
 	const left = Math.max(0, (deadline - now.value) / 1000);
 	return (
 		<>
-			<span class="left">{duration(Math.floor(left + 0.05))}</span>
+			<span class="left">{duration(secondsLeft(deadline))}</span>
 			<i class="queues-drain" aria-hidden="true">
 				<b style={{ transform: `scaleX(${full ? Math.min(1, left / full).toFixed(3) : 0})` }} />
 			</i>

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
 import { leaseHex } from '../../../api/v3.ts';
 import { type Entry, indexOf, type KeyEntry, position, type Preview } from '../../../live/entries.ts';
+import { enough } from '../../../live/ends.ts';
 import type { Folder, Space } from '../../../live/folder.ts';
 import { preview } from '../../../live/preview.ts';
 import { go, href } from '../../../router.ts';
@@ -164,7 +165,7 @@ function Cells({ space, prefix, entry }: { space: Space; prefix: Bytes; entry: E
 				<span role="gridcell" class="keys-version" />
 				<span role="gridcell" class="keys-modified" />
 				<span role="gridcell" class="keys-lease">
-					{entry.deadline !== undefined && <Ttl deadline={entry.deadline} />}
+					{entry.deadline !== undefined && <Ttl deadline={entry.deadline} kept={entry.kept >= enough} />}
 				</span>
 			</>
 		);
@@ -190,7 +191,7 @@ function Cells({ space, prefix, entry }: { space: Space; prefix: Bytes; entry: E
 				</span>
 			</span>
 			<span role="gridcell" class="keys-lease">
-				{entry.deadline !== undefined && <Ttl deadline={entry.deadline} />}
+				{entry.deadline !== undefined && <Ttl deadline={entry.deadline} kept={entry.kept >= enough} />}
 				{entry.lease !== '0' && <Lease id={entry.lease} />}
 			</span>
 		</>
