@@ -51,20 +51,24 @@ describe('a watch', () => {
 	afterEach(() => vi.unstubAllGlobals());
 	const b = (text: string): string => Buffer.from(text).toString('base64');
 
-	async function run(objects: unknown[]): Promise<{ started: number; seen: [Change[], number][] }> {
-		vi.stubGlobal('fetch', () => Promise.resolve(pieces([encoded(objects.map((o) => JSON.stringify(o) + '\n').join(''))])));
-		const told = { started: 0, seen: [] as [Change[], number][] };
-		await watch({ key: 'k' as Bytes, from: 5 }, { onStart: () => told.started++, onChanges: (...what) => told.seen.push(what) }, new AbortController().signal);
+	async function run(objects: unknown[]): Promise<{ started: number[]; seen: [Change[], number][]; sent: Headers | undefined }> {
+		const told = { started: [] as number[], seen: [] as [Change[], number][], sent: undefined as Headers | undefined };
+		vi.stubGlobal('fetch', (_: URL, { headers }: RequestInit) => {
+			told.sent = new Headers(headers);
+			return Promise.resolve(pieces([encoded(objects.map((o) => JSON.stringify(o) + '\n').join(''))]));
+		});
+		await watch({ key: 'k' as Bytes, from: 5 }, { onStart: (revision) => told.started.push(revision), onChanges: (...what) => told.seen.push(what) }, new AbortController().signal);
 		return told;
 	}
 
 	test('tells that it stands, and of what happens', async () => {
-		const { started, seen } = await run([
+		const { started, seen, sent } = await run([
 			{ result: { header: { revision: '4' }, created: true } },
 			{ result: { header: { revision: '6' }, events: [{ kv: { key: b('k'), value: b('v'), mod_revision: '6' }, prev_kv: { key: b('k'), value: b('u') } }, { type: 'DELETE', kv: { key: b('l'), mod_revision: '6' } }] } },
 			{ result: { header: { revision: '9' } } }, // progress
 		]);
-		expect(started).toBe(1);
+		expect(started).toEqual([4]);
+		expect(sent?.get('Grpc-Metadata-Hasleader')).toBe('true');
 		expect(seen).toHaveLength(1);
 		expect(seen[0]?.[1]).toBe(6);
 		expect(seen[0]?.[0]).toMatchObject([
@@ -77,6 +81,7 @@ describe('a watch', () => {
 		['a revision that is gone', { result: { canceled: true, compact_revision: '7', cancel_reason: 'etcdserver: mvcc: required revision has been compacted' } }, 'compacted'],
 		['no permission', { result: { watch_id: '-1', created: true, canceled: true, cancel_reason: 'rpc error: code = PermissionDenied desc = etcdserver: permission denied' } }, 'forbidden'],
 		['no leader', { result: { canceled: true, cancel_reason: 'etcdserver: no leader' } }, 'unavailable'],
+		['a leader that is lost', { error: { grpc_code: 14, http_code: 503, message: 'etcdserver: no leader', http_status: 'Service Unavailable' } }, 'unavailable'],
 		['no reason', { result: { canceled: true } }, 'other'],
 		['an error of the stream', { error: { grpc_code: 14, message: 'etcdserver: server stopped' } }, 'unavailable'],
 	];

@@ -25,8 +25,11 @@ export interface WatchOptions {
 }
 
 export interface WatchHandlers {
-	/** The watch stands: nothing after that revision is missed. */
-	onStart(): void;
+	/**
+	 * The watch stands: from its first revision on nothing is missed; without one (0), nothing
+	 * after this revision, which is etcd's of then.
+	 */
+	onStart(revision: number): void;
 	/** What one revision, or several, have changed, in order. */
 	onChanges(changes: Change[], revision: number): void;
 }
@@ -68,6 +71,8 @@ async function once(options: WatchOptions, handlers: WatchHandlers, signal: Abor
 				...(options.before && { prev_kv: true }),
 			},
 		},
+		// A member that is cut off from the others would keep it open, and tell nothing.
+		headers: { 'Grpc-Metadata-Hasleader': 'true' },
 		timeout: 0,
 		signal,
 	});
@@ -85,7 +90,7 @@ function take({ result, error }: Line, handlers: WatchHandlers): void {
 		if (result.compact_revision) throw new Failure('compacted', result.cancel_reason ?? 'compacted');
 		throw fromAnswer(0, JSON.stringify({ message: result.cancel_reason || 'etcd has ended the watch' }));
 	}
-	if (result.created) handlers.onStart();
+	if (result.created) handlers.onStart(Number(result.header?.revision ?? 0));
 	if (!result.events) return;
 	const changes = result.events.map((e) => ({
 		deleted: e.type === 'DELETE',

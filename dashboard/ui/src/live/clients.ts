@@ -7,6 +7,7 @@ import { type ReadonlySignal, signal } from '@preact/signals';
 import { type Bytes, fromText, prefixEnd, successor } from '../api/bytes.ts';
 import { Failure } from '../api/failure.ts';
 import { TooLong } from '../api/http.ts';
+import { user } from '../api/session.ts';
 import { get, type KeyValue, leases, range } from '../api/v3.ts';
 import { type Change, watch } from '../api/watch.ts';
 import { settings } from '../settings.ts';
@@ -90,6 +91,8 @@ export function followClients(below: Bytes): Clients {
 	let next: Bytes | undefined = below;
 	let revision = 0;
 	let seen = 0;
+	/** Who reads: another one may see other keys. */
+	let reader = user.peek();
 
 	const draw = (): void => {
 		drawing ??= setTimeout(() => {
@@ -153,6 +156,13 @@ export function followClients(below: Bytes): Clients {
 	}
 
 	const stream = keep(async ({ live, signal }) => {
+		if (reader !== user.peek()) {
+			reader = user.peek();
+			begin();
+			queues.value = [];
+			progress.value = { seen: 0, of: 0 };
+			asks.value = undefined;
+		}
 		try {
 			if (next !== undefined && !(await look(signal))) {
 				live();

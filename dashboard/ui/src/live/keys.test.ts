@@ -75,7 +75,7 @@ class FakeEtcd {
 		await this.#pause();
 		if (this.broken) throw new Failure('unreachable', 'broken');
 		if (from <= this.compacted) throw new Failure('compacted', 'compacted');
-		handlers.onStart();
+		handlers.onStart(this.revision);
 		let stopped = false;
 		const watcher = { stop: () => (stopped = true) };
 		this.#watchers.add(watcher);

@@ -4,6 +4,7 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
 import type { Bytes } from '../api/bytes.ts';
 import { asFailure, type Failure } from '../api/failure.ts';
+import { user } from '../api/session.ts';
 import { type Lease, lease, leases } from '../api/v3.ts';
 import { type Change, watch } from '../api/watch.ts';
 import { jumps } from './clock.ts';
@@ -69,16 +70,20 @@ export function followLeases(): Leases {
 	let wanted: readonly string[] = [];
 	let queue: string[] = [];
 	const running = new Map<string, AbortController>();
+	/** What is asked for may have changed before the answer comes. */
+	const again = new Set<string>();
 	let drawing: ReturnType<typeof setTimeout> | undefined;
 	let ending: ReturnType<typeof setTimeout> | undefined;
 	let stopped = false;
 	let listing: AbortController | undefined;
+	/** The watch has told up to there; 0: it has to begin anew. */
+	let revision = 0;
 
 	const draw = (): void => {
 		drawing ??= setTimeout(() => {
 			drawing = undefined;
 			order ??= ordered(byID.keys());
-			rows.value = order.flatMap((id) => byID.get(id) ?? []);
+			if (listed.peek() > 0) rows.value = order.flatMap((id) => byID.get(id) ?? []);
 			asking.value = queue.length + running.size;
 			awaitEnds();
 		}, 30);
@@ -99,7 +104,8 @@ export function followLeases(): Leases {
 		for (const key of found.keys) leaseOf.set(key, found.id);
 		if (!byID.has(found.id)) order = undefined;
 		const { granted, keys, tooMany } = found;
-		byID.set(found.id, { id: found.id, known: { granted, deadline: asked + found.ttl * 1000, keys, tooMany, asked, kept } });
+		// The seconds that are left are told as whole ones, cut off: between is the truth.
+		byID.set(found.id, { id: found.id, known: { granted, deadline: asked + found.ttl * 1000 + 500, keys, tooMany, asked, kept } });
 		draw();
 	};
 
@@ -119,6 +125,7 @@ export function followLeases(): Leases {
 				})
 				.finally(() => {
 					running.delete(id);
+					if (again.delete(id) && !control.signal.aborted && !failure.peek()) queue.push(id);
 					draw();
 					next();
 				});
@@ -126,7 +133,8 @@ export function followLeases(): Leases {
 	};
 
 	const ask = (id: string): void => {
-		if (!queue.includes(id)) queue.push(id);
+		if (running.has(id)) again.add(id);
+		else if (!queue.includes(id)) queue.push(id);
 		next();
 	};
 
@@ -137,14 +145,15 @@ export function followLeases(): Leases {
 
 	/**
 	 * When a time that is seen is over, and there is no key whose end the watch would
-	 * tell, it is looked at whether it has been kept alive: twice, and then it has.
+	 * tell, or it is the one that is open, it is looked at whether it has been kept alive:
+	 * twice, and then it is.
 	 */
 	function awaitEnds(): void {
 		clearTimeout(ending);
 		if (stopped || failure.peek()) return;
 		const ends = (id: string): number => {
 			const known = byID.get(id)?.known;
-			if (!known || (known.keys.length > 0 && id !== wanted[0]) || (known.kept > 1 && id !== wanted[0])) return Number.POSITIVE_INFINITY;
+			if (!known || known.kept > 1 || (known.keys.length > 0 && id !== wanted[0])) return Number.POSITIVE_INFINITY;
 			return Math.max(known.deadline + 1_000, known.asked + 2_000);
 		};
 		const first = wanted.reduce((least, id) => Math.min(least, ends(id)), Number.POSITIVE_INFINITY);
@@ -179,6 +188,7 @@ export function followLeases(): Leases {
 	function want(ids: readonly string[]): void {
 		wanted = ids;
 		const seen = new Set(ids);
+		again.clear();
 		for (const [id, control] of running) if (!seen.has(id)) control.abort();
 		queue = ids.filter((id) => byID.has(id) && !running.has(id) && isOld(id));
 		next();
@@ -212,14 +222,31 @@ export function followLeases(): Leases {
 	}
 
 	const all = '\0' as Bytes;
-	let revision = 0;
+	let reader = user.peek();
+	let jumped = jumps.peek();
 	const stream = keep(async ({ live, signal }) => {
+		if (reader !== user.peek()) {
+			// Another one may see other keys.
+			reader = user.peek();
+			byID.clear();
+			leaseOf.clear();
+			order = rows.value = undefined;
+			listed.value = revision = 0;
+		}
+		if (jumped !== jumps.peek()) {
+			jumped = jumps.peek();
+			doubt();
+		}
 		// Without a first revision it begins with now, and what there is then is listed.
 		await watch(
 			{ key: all, end: all, from: revision ? revision + 1 : 0 },
 			{
-				onStart() {
+				onStart(at) {
 					live();
+					if (revision === 0) {
+						revision = at;
+						doubt();
+					}
 					void list();
 				},
 				onChanges(changes, at) {
@@ -234,17 +261,21 @@ export function followLeases(): Leases {
 		});
 	});
 
+	/** What is known may be so no more: what is seen is asked for again, the rest when it is seen. */
+	function doubt(): void {
+		const seen = new Set(wanted);
+		for (const [id, { known }] of byID) {
+			if (!known) continue;
+			if (!seen.has(id)) for (const key of known.keys) leaseOf.delete(key);
+			byID.set(id, { id, known: seen.has(id) ? { ...known, asked: 0, kept: 0 } : undefined });
+		}
+	}
+
 	const refresh = (): void => {
-		for (const [id, row] of byID) if (row.known) byID.set(id, { id, known: { ...row.known, asked: 0, kept: 0 } });
+		doubt();
 		void list();
 		if (stream.state.peek() !== 'live') stream.retry();
 	};
-	let jumped = jumps.peek();
-	const unsubscribe = jumps.subscribe((jump) => {
-		if (jump === jumped) return;
-		jumped = jump;
-		refresh();
-	});
 
 	return {
 		rows,
@@ -258,7 +289,6 @@ export function followLeases(): Leases {
 			...stream,
 			stop() {
 				stopped = true;
-				unsubscribe();
 				clearTimeout(ending);
 				clearTimeout(drawing);
 				listing?.abort();

@@ -10,7 +10,7 @@ import { go, href, parameter, place, text } from '../../router.ts';
 import { settings } from '../../settings.ts';
 import { confirm, say, sayFailure } from '../../ui/dialog.tsx';
 import { Live } from '../../ui/live.tsx';
-import { Ago, Busy, Button, Copy, count, duration, Empty, Page, Problem } from '../../ui/parts.tsx';
+import { Ago, Busy, Button, Copy, count, duration, Empty, Page, Problem, secondsLeft } from '../../ui/parts.tsx';
 import { Rows } from '../../ui/rows.tsx';
 import { Data, label } from '../../ui/text.tsx';
 import { useEscape, useMedia, useWidth } from '../queues/use.ts';
@@ -219,10 +219,10 @@ function Left({ deadline, granted }: { deadline: number; granted: number }) {
 	return (
 		<span
 			class="leases-ttl"
-			title={kept ? `granted for ${duration(granted)}; it has been kept alive since etcd was asked, and Refresh says how long it has now` : `granted for ${duration(granted)}; ends in ${duration(left)}, unless it has been kept alive since etcd was asked`}
+			title={kept ? `granted for ${duration(granted)}; it has been kept alive since etcd was asked, and Refresh says how long it has now` : `granted for ${duration(granted)}; ends in ${duration(secondsLeft(deadline))}, unless it has been kept alive since etcd was asked`}
 		>
 			<span>
-				{kept ? 'kept alive,' : duration(Math.floor(left + 0.05))} <span class="muted">{kept ? duration(granted) : `of ${duration(granted)}`}</span>
+				{kept ? 'kept alive,' : duration(secondsLeft(deadline))} <span class="muted">{kept ? duration(granted) : `of ${duration(granted)}`}</span>
 			</span>
 			<i class="queues-drain" aria-hidden="true">
 				<b style={{ transform: `scaleX(${granted ? Math.min(1, left / granted).toFixed(3) : 0})` }} />
