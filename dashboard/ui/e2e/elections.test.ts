@@ -90,7 +90,7 @@ describe('resigning', () => {
 		await stand(gateway, 'act', 'a', 'b', 'c');
 		const { page } = await open(gateway.page(at('act')));
 		await detail(page).getByRole('button', { name: /^Remove b,/ }).click();
-		await page.getByRole('dialog').getByText('leaves the queue').waitFor();
+		await page.getByRole('dialog').getByText(/leaves the queue.*If it gets its turn.*it resigns instead/).waitFor();
 		await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
 		await expect.poll(() => entries(page)).toEqual(['a', 'c']);
 		await detail(page).getByRole('button', { name: /^Resign a,/ }).click();

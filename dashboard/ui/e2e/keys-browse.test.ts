@@ -288,6 +288,19 @@ test('a folder is deleted when its name has been typed', async ({ open }) => {
 	await page.getByText('There is nothing in doomed/').waitFor();
 });
 
+test('a folder of the gateway’s own keys is deleted when its name has been typed, however small it is', async ({ open }) => {
+	await gateway.mod.lock('doomed', { ttl: 600, value: 'worker' });
+	const { page } = await open(gateway.page('keys/?prefix=/_etcd/'));
+	await page.getByRole('button', { name: 'Delete folder' }).click();
+	const sure = page.getByRole('dialog').getByRole('button', { name: /^Delete \d+ keys?$/ });
+	await sure.waitFor();
+	await page.getByText('Locks and elections are in there').waitFor();
+	expect(await sure.isDisabled()).toBe(true);
+	await page.getByLabel(/^To confirm, type/).fill('/_etcd/');
+	expect(await sure.isEnabled()).toBe(true);
+	await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+});
+
 describe('v2:', () => {
 	test('directories, what is hidden, live, TTLs, and v3 beside it', async ({ open }) => {
 		const v2 = v2Cluster.v2();

@@ -206,7 +206,7 @@ describe('one of them', () => {
 		const { page } = await open(gateway.page(at(name)));
 		await expect.poll(() => entries(page)).toEqual(['a', 'b', 'c']);
 		await detail(page).getByRole('button', { name: /^Cancel b,/ }).click();
-		await page.getByRole('dialog').getByText('answered with 410').waitFor();
+		await page.getByRole('dialog').getByText(/answered with 410.*If it gets its turn.*it is released instead/).waitFor();
 		await page.getByRole('dialog').getByRole('button', { name: 'Cancel its place' }).click();
 		expect((await b.reply).status).toBe(410);
 		await expect.poll(() => entries(page)).toEqual(['a', 'c']);

@@ -21,6 +21,9 @@ const v3: [status: number, code: number, message: string, kind: Kind][] = [
 	[503, 14, 'etcdserver: no leader', 'unavailable'],
 	[503, 14, 'etcdserver: leader changed', 'unknown'],
 	[503, 14, 'etcdserver: server stopped', 'unknown'],
+	[503, 14, 'error reading from server: EOF', 'unknown'],
+	[503, 14, 'connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused"', 'unavailable'],
+	[408, 1, 'etcdserver: request cancelled', 'unknown'],
 	[400, 3, "invalid character 'o' in literal null (expecting 'u')", 'other'],
 	[0, 0, 'rpc error: code = PermissionDenied desc = etcdserver: permission denied', 'forbidden'],
 	[0, 0, 'rpc error: code = Unauthenticated desc = etcdserver: invalid auth token', 'signIn'],
@@ -35,6 +38,9 @@ const v2: [status: number, errorCode: number, message: string, cause: string, ki
 	[401, 110, 'The request requires user authentication', 'Insufficient credentials', 'signIn'],
 	[400, 401, 'The event in requested index is outdated and cleared', 'the requested history has been cleared [1003/8]', 'compacted'],
 	[500, 300, 'Raft Internal Error', 'etcdserver: request timed out', 'unknown'],
+	[500, 300, 'Raft Internal Error', 'etcdserver: request cancelled', 'unknown'],
+	[500, 300, 'Raft Internal Error', 'raft proposal dropped', 'unknown'],
+	[500, 300, 'Raft Internal Error', 'etcdserver: no leader', 'unavailable'],
 	[500, 301, 'During Leader Election', '', 'unavailable'],
 	// A key may read like anything.
 	[404, 100, 'Key not found', '/permission denied/no leader', 'notFound'],
@@ -43,7 +49,8 @@ const v2: [status: number, errorCode: number, message: string, cause: string, ki
 
 const gateway: [status: number, body: string, kind: Kind][] = [
 	[502, '', 'unknown'],
-	[503, '', 'unavailable'],
+	[503, '', 'unknown'],
+	[503, '<html>proxy</html>', 'unknown'],
 	[504, '', 'unknown'],
 	[503, '{"errorCode":300,"message":"etcd cannot be reached, or refuses the gateway","cause":"Acquire","index":0}', 'unavailable'],
 	[503, '{"errorCode":300,"message":"The gateway is stopping","cause":"Get","index":7}', 'unavailable'],

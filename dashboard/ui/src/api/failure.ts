@@ -128,14 +128,17 @@ const messages: [RegExp, Kind][] = [
 	[/revision has been compacted|event in requested index is outdated/i, 'compacted'],
 	[/request is too large|message larger than max/i, 'tooLarge'],
 	[/too many requests/i, 'busy'],
-	[/request timed out|context deadline exceeded|server stopped|leader changed/i, 'unknown'],
-	[/no leader|leader election|raft internal error|unhealthy cluster|connection (refused|error)/i, 'unavailable'],
+	[/request (timed out|cancell?ed)|context (deadline exceeded|canceled)|server stopped|leader changed/i, 'unknown'],
+	// With these, nothing was done.
+	[/no leader|leader election|unhealthy cluster|connection (refused|error)/i, 'unavailable'],
 	[/requested lease not found|key not found/i, 'notFound'],
 ];
 
 const codes: Record<number, Kind> = { 217: 'crossOrigin', 218: 'readOnly', 301: 'unknown', 300: 'unavailable', 100: 'notFound', 101: 'conflict', 105: 'conflict', 401: 'compacted' };
 
-const statuses: Record<number, Kind> = { 401: 'signIn', 403: 'forbidden', 404: 'notFound', 410: 'compacted', 412: 'conflict', 413: 'tooLarge', 429: 'busy', 502: 'unknown', 503: 'unavailable', 504: 'unknown' };
+// The gateway's own 300 says that nothing was done. Otherwise a 502 or 503 may stand for a
+// connection that broke after the request had been sent.
+const statuses: Record<number, Kind> = { 401: 'signIn', 403: 'forbidden', 404: 'notFound', 410: 'compacted', 412: 'conflict', 413: 'tooLarge', 429: 'busy', 502: 'unknown', 503: 'unknown', 504: 'unknown' };
 
 // With these codes, etcd's v2 API has the reason in the cause. Elsewhere that is a key,
 // which may read like anything.
@@ -156,7 +159,9 @@ export function fromAnswer(status: number, text: string, writes = false): Failur
 	const { errorCode: code, cause } = body;
 	const said = body.message ?? inner ?? '';
 	const told = code !== undefined && inCause.includes(code) ? `${said}: ${cause}` : said;
-	const kind = messages.find(([pattern]) => pattern.test(told))?.[1] ?? (code === undefined ? undefined : codes[code]) ?? statuses[status] ?? 'other';
+	// etcd's v2 API has 300, with the status 500, for whatever else became of a write.
+	const coded = code === 300 && status < 502 ? 'unknown' : code === undefined ? undefined : codes[code];
+	const kind = messages.find(([pattern]) => pattern.test(told))?.[1] ?? coded ?? statuses[status] ?? 'other';
 	const message = [said || `status ${status}`, cause].filter(Boolean).join(': ');
 	return new Failure(kind === 'unknown' && !writes ? 'unavailable' : kind, message, status, body.index);
 }

@@ -59,7 +59,8 @@ function Meaning({ words, queues, name, entry }: { words: Words; queues: Queues;
 		if (now?.state === 'held') return <>{them} {words.holds} since a moment ago. To end that, close this and ask again.</>;
 		return (
 			<>
-				{them} leaves the queue, and its request is answered with 410: cancelled. It may ask again, and is the last then.
+				{them} leaves the queue, and its request is answered with 410: cancelled. It may ask again, and is the last then. If it gets its turn right when you do this, it {words === election ? 'resigns' : 'is released'}{' '}
+				instead, and the next is let in.
 				{words === election && byName}
 			</>
 		);

@@ -27,9 +27,10 @@ export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Spa
 
 	const keys = count?.keys;
 	const text = toText(prefix);
-	// What is typed is as long as what is lost is large.
+	// Who loses much, or takes locks from their holders, types its name.
 	const expected = text === undefined || !isPlain(text) ? fromText('delete this folder') : prefix.length < 3 ? fromText(`everything below ${text}`) : prefix;
-	const careful = count !== undefined && (keys === undefined || keys > many);
+	const gateways = hasGateways(space, prefix);
+	const careful = count !== undefined && (keys === undefined || keys > many || gateways);
 	const sure = count !== undefined && (!careful || fromText(typed.trim()) === expected);
 	const remove = async (): Promise<void> => {
 		setBusy(true);
@@ -55,7 +56,7 @@ export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Spa
 					are made below it meanwhile. It can't be undone.
 				</p>
 			)}
-			{hasGateways(space, prefix) && <p class="note warn">Locks and elections are in there: deleting them takes each lock from its holder.</p>}
+			{gateways && <p class="note warn">Locks and elections are in there: deleting them takes each lock from its holder.</p>}
 			{careful && (
 				<label class="field">
 					<span>
