@@ -352,7 +352,7 @@ describe('an answer that is lost', () => {
 		await page.getByText('The answer to the save got lost').waitFor();
 		expect(await content(page).innerText()).toBe('two');
 		reachable = true;
-		await said(page, 'It was not saved').waitFor();
+		await said(page, 'It has not been saved so far').waitFor();
 		expect(writes).toBe(1);
 		expect(await valueOf('/lost/not')).toBe('one');
 		await press(page, 'ControlOrMeta+s');

@@ -106,7 +106,27 @@ describe('a lost answer', () => {
 	test('is unknown', () => expect(stage(...unknown)).toMatchObject({ is: 'unknown', base: one, mine: 'mine' }));
 	test('it was written', () => expect(stage(...unknown, found(mine))).toEqual({ is: 'clean', base: mine }));
 	test('it was written, and the user has typed on', () => expect(stage(...unknown, dirty, found(mine))).toEqual({ is: 'dirty', base: mine }));
-	test('it was not', () => expect(stage(...unknown, found(one, 7))).toEqual({ is: 'dirty', base: one }));
+	test('it was not so far', () => expect(stage(...unknown, found(one, 7))).toEqual({ is: 'dirty', base: one }));
+	test('it is written later', () => {
+		const late = [...unknown, found(one, 7)] as const;
+		const own = version(8, 'mine');
+		// The user has typed on: that goes on from it.
+		expect(after(...late, seen(own))).toEqual({ at: 8, stage: { is: 'dirty', base: own } });
+		expect(stage(...late, { type: 'seen', now: own, at: 8, same: true })).toEqual({ is: 'clean', base: own });
+		expect(stage(...late, seen(one, 7), seen(own))).toEqual({ is: 'dirty', base: own });
+		// Of two such writes, either.
+		const again: Event = { type: 'save', mine: b('again') };
+		const two = [...late, again, lost, { type: 'found', mine: b('again'), now: one, at: 7 } as Event] as const;
+		expect(stage(...two, seen(own))).toEqual({ is: 'dirty', base: own });
+		expect(stage(...two, seen(version(8, 'again')))).toEqual({ is: 'dirty', base: version(8, 'again') });
+		expect(stage(...late, again, lost, { type: 'found', mine: b('again'), now: own, at: 8 })).toEqual({ is: 'dirty', base: own });
+	});
+	test('it is not written later once somebody else was quicker', () => {
+		const own = version(9, 'mine');
+		expect(after(...unknown, found(one, 7), seen(version(8))).late).toBeUndefined();
+		expect(stage(...unknown, found(one, 7), seen(version(8)), seen(own))).toEqual({ is: 'changed', base: one, theirs: own });
+		expect(stage(...unknown, found(one, 7), seen({ ...own, created: 9 }))).toMatchObject({ is: 'changed' });
+	});
 	test('somebody else has written', () => expect(stage(...unknown, found(two))).toMatchObject({ is: 'conflict', base: one, theirs: two }));
 	test('somebody has deleted it', () => expect(stage(...unknown, found(undefined))).toMatchObject({ is: 'conflict', theirs: undefined }));
 	test('the same value at the same revision is not a write', () => {

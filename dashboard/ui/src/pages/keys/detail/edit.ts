@@ -50,10 +50,17 @@ type Still =
 
 export type Stage = { readonly is: 'opening' } | Still | ({ readonly is: 'saving' } & Sent) | ({ readonly is: 'unknown' } & Sent);
 
+/** A write whose answer is lost, and that had not been done when etcd was asked: it may still be. */
+interface Late {
+	readonly base: Version | undefined;
+	readonly mine: Bytes;
+}
+
 export interface Edit {
 	/** The newest revision that it was told of. */
 	readonly at: number;
 	readonly stage: Stage;
+	readonly late?: readonly Late[];
 }
 
 export type Event =
@@ -81,11 +88,17 @@ export type Event =
 export const opening: Edit = { at: 0, stage: { is: 'opening' } };
 
 export function next(edit: Edit, event: Event): Edit {
+	const { at, stage } = step(edit, event);
+	const late = stillLate(edit, event);
+	return late.length > 0 ? { at, stage, late } : { at, stage };
+}
+
+function step(edit: Edit, event: Event): Edit {
 	const { stage } = edit;
 	switch (event.type) {
 		case 'seen':
 			if (event.at < edit.at) return edit;
-			return { at: event.at, stage: seen(stage, event, event.same ?? false) };
+			return { at: event.at, stage: seen(landed(edit, event.now) ? over(stage, event.now) : stage, event, event.same ?? false) };
 		case 'typed':
 			return { ...edit, stage: typed(stage, event.dirty) };
 		case 'save':
@@ -101,7 +114,8 @@ export function next(edit: Edit, event: Event): Edit {
 		case 'lost':
 			return stage.is === 'saving' ? { ...edit, stage: { ...stage, is: 'unknown' } } : edit;
 		case 'found':
-			return stage.is === 'unknown' ? { at: Math.max(edit.at, event.at), stage: found(stage, event, event.mine) } : edit;
+			if (stage.is !== 'unknown') return edit;
+			return { at: Math.max(edit.at, event.at), stage: landed(edit, event.now) && event.now.value !== stage.mine ? over(failed({ ...stage, seen: undefined }), event.now) : found(stage, event, event.mine) };
 		case 'compare':
 			return stage.is === 'changed' ? { ...edit, stage: { ...stage, is: 'conflict', mine: event.mine, seen: undefined } } : edit;
 		case 'keepMine':
@@ -121,6 +135,34 @@ export function next(edit: Edit, event: Event): Edit {
 
 function settled(now: Version | undefined): Still {
 	return now ? { is: 'clean', base: now } : { is: 'missing' };
+}
+
+/** Whether it is the user's own write, whose answer was lost before it was done. */
+export function landed({ late = [] }: Edit, now: Version | undefined): now is Version {
+	return now !== undefined && late.some(({ base, mine }) => now.value === mine && (base ? now.created === base.created && now.revision > base.revision : now.created === now.revision));
+}
+
+/** Which of the lost writes may still be done: they are compared with what was there. */
+function stillLate({ at, stage, late = [] }: Edit, event: Event): readonly Late[] {
+	switch (event.type) {
+		case 'found':
+			if (stage.is === 'unknown' && event.now?.revision === stage.base?.revision) return [...late, { base: stage.base, mine: stage.mine }];
+			return late.filter(({ base }) => base?.revision === event.now?.revision);
+		case 'seen':
+			// While another write is on its way, its answer tells.
+			if (event.at < at || stage.is === 'saving' || stage.is === 'unknown') return late;
+			return late.filter(({ base }) => base?.revision === event.now?.revision);
+		case 'saved':
+		case 'refused':
+			return late.filter(({ base }) => base?.revision === event.now?.revision);
+		default:
+			return late;
+	}
+}
+
+/** The user's text goes on from what they had written. */
+function over(stage: Stage, own: Version): Stage {
+	return stage.is === 'dirty' || stage.is === 'changed' ? { is: 'dirty', base: own } : stage;
 }
 
 function then<S extends Stage>(stage: S, later: Seen | undefined): Stage {

@@ -2,9 +2,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Bytes } from '../../../api/bytes.ts';
 import { Failure } from '../../../api/failure.ts';
+import { say } from '../../../ui/dialog.tsx';
 import type { Seen, Version } from './edit.ts';
 import { type Editing, open } from './editing.ts';
 import type { Store, Written } from './store.ts';
+
+vi.mock('../../../ui/dialog.tsx', () => ({ say: vi.fn() }));
 
 const b = (text: string): Bytes => text as Bytes;
 
@@ -60,7 +63,10 @@ class Key implements Store {
 }
 
 let editing: Editing | undefined;
-afterEach(() => editing?.stop());
+afterEach(() => {
+	editing?.stop();
+	vi.clearAllMocks();
+});
 
 async function opened(key: Key): Promise<Editing> {
 	editing = open(key);
@@ -121,5 +127,58 @@ describe('restoring an older value', () => {
 		expect(await restore(b('old'), base)).toBe(true);
 		expect(key.now).toBe(theirs);
 		expect(edit.value.stage.is).toBe('clean');
+	});
+});
+
+describe('a save whose answer is lost', () => {
+	const lost = async (key: Key): Promise<Editing> => {
+		key.put('one');
+		const editing = await opened(key);
+		editing.draft.put(b('two'));
+		key.lose = 'not yet';
+		await editing.save();
+		expect(editing.edit.value.stage.is).toBe('dirty');
+		expect(vi.mocked(say)).toHaveBeenCalledExactlyOnceWith('It has not been saved so far', 'warn', expect.anything());
+		return editing;
+	};
+
+	test('is shown as saved when it comes to etcd later', async () => {
+		const key = new Key();
+		const { edit, done } = await lost(key);
+		key.land();
+		expect(edit.value.stage).toMatchObject({ is: 'clean', base: { value: 'two' } });
+		expect(done.value).toContain('it was saved');
+	});
+
+	test('is no change by somebody else, when the user has typed on', async () => {
+		const key = new Key();
+		const { edit, draft, save } = await lost(key);
+		draft.put(b('three'));
+		key.land();
+		expect(edit.value.stage).toMatchObject({ is: 'dirty', base: { value: 'two' } });
+		await save();
+		expect(key.now?.value).toBe('three');
+	});
+
+	test('may come right before the next save', async () => {
+		const key = new Key();
+		const { edit, draft, save } = await lost(key);
+		draft.put(b('three'));
+		vi.mocked(key.write).mockImplementationOnce(async () => {
+			key.land();
+			return { done: false, now: key.now, at: key.at };
+		});
+		await save();
+		expect(key.now?.value).toBe('three');
+		expect(edit.value.stage.is).toBe('clean');
+	});
+
+	test('is not taken for what somebody else has written', async () => {
+		const key = new Key();
+		const { edit, draft } = await lost(key);
+		draft.put(b('three'));
+		key.put('theirs');
+		key.land();
+		expect(edit.value.stage).toMatchObject({ is: 'changed', theirs: { value: 'theirs' } });
 	});
 });

@@ -7,7 +7,7 @@ import { keep, type Stream } from '../../../live/stream.ts';
 import { say } from '../../../ui/dialog.tsx';
 import { duration } from '../../../ui/parts.tsx';
 import { type Draft, makeDraft } from './draft.ts';
-import { current, type Edit, type Event, next, opening, type Seen, type Version } from './edit.ts';
+import { current, type Edit, type Event, landed, next, opening, type Seen, type Version } from './edit.ts';
 import { left } from './store-v2.ts';
 import type { Store, Written } from './store.ts';
 
@@ -67,8 +67,10 @@ export function open(store: Store): Editing {
 	};
 	const tell = (seen: Seen): void => {
 		const { is } = edit.peek().stage;
+		const late = (is === 'clean' || is === 'missing' || is === 'dirty' || is === 'changed') && landed(edit.peek(), seen.now);
 		const same = (is === 'dirty' || is === 'changed') && seen.now !== undefined && seen.now.value === draft.bytes();
 		send({ type: 'seen', ...seen, same });
+		if (late) note('The answer was lost, but it was saved');
 	};
 
 	// The text follows what is there, unless it has been edited.
@@ -106,8 +108,8 @@ export function open(store: Store): Editing {
 					note(savedAs(written.now));
 					return true;
 				}
-				// With the same value it is only its lease or TTL that has changed (many keep those up).
-				if (written.now && written.now.value === base?.value && attempt < 3) {
+				// With the same value it is only its lease or TTL that has changed (many keep those up). Or it is one's own write, whose answer was lost.
+				if (written.now && (written.now.value === base?.value || landed(edit.peek(), written.now)) && attempt < 3) {
 					send({ type: 'failed' });
 					tell(written);
 					continue;
@@ -152,7 +154,7 @@ export function open(store: Store): Editing {
 		const now = current(edit.peek());
 		const written = now?.value === value;
 		if (written) note('The answer was late, but it was saved');
-		else if (edit.peek().stage.is !== 'conflict') say('It was not saved', 'warn', 'The answer got lost, so etcd was asked again: what was there before is still there. Save again when it works.');
+		else if (edit.peek().stage.is !== 'conflict') say('It has not been saved so far', 'warn', 'The answer got lost, so etcd was asked again: what was there before is still there. If it is saved late, this page shows it. Save again when it works.');
 		return written;
 	}
 
