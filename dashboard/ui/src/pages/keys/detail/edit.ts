@@ -13,7 +13,7 @@ export interface Version {
 	version: number;
 	/** v3: its lease's ID in decimal digits, '0' without. */
 	lease: string;
-	/** v2: when its time is over, by this machine's clock, in milliseconds since 1970. */
+	/** v2: when its time is over, in milliseconds by performance.now(): a clock that nobody sets. */
 	deadline: number | undefined;
 	/** v2: it is a directory. */
 	dir: boolean;

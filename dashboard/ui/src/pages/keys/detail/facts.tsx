@@ -8,6 +8,7 @@ import { href } from '../../../router.ts';
 import { count, duration, size, Ttl } from '../../../ui/parts.tsx';
 import type { Version } from './edit.ts';
 import type { Store } from './store.ts';
+import { onTheClock } from './store-v2.ts';
 
 export function Facts({ store, version: v }: { store: Store; version: Version }) {
 	const v3 = store.space === 'v3';
@@ -33,7 +34,7 @@ export function Facts({ store, version: v }: { store: Store; version: Version })
 			</div>
 			<div>
 				<dt>{v3 ? 'lease' : 'TTL'}</dt>
-				<dd>{v3 ? v.lease === '0' ? 'none' : <Leased key={`${v.lease} ${v.revision}`} id={v.lease} /> : v.deadline === undefined ? 'none' : <Left key={v.revision} deadline={v.deadline} again={() => again(store)} />}</dd>
+				<dd>{v3 ? v.lease === '0' ? 'none' : <Leased key={`${v.lease} ${v.revision}`} id={v.lease} /> : v.deadline === undefined ? 'none' : <Left key={v.revision} deadline={onTheClock(v.deadline)} again={() => again(store)} />}</dd>
 			</div>
 		</dl>
 	);
@@ -41,7 +42,8 @@ export function Facts({ store, version: v }: { store: Store; version: Version })
 
 /** v2: when its time is over by now; undefined if it is gone, or stays. */
 async function again(store: Store): Promise<number | undefined> {
-	return (await store.read()).now?.deadline;
+	const deadline = (await store.read()).now?.deadline;
+	return deadline === undefined ? undefined : onTheClock(deadline);
 }
 
 interface Remaining {

@@ -15,14 +15,19 @@ export function version(node: Node): Version {
 		version: 0,
 		lease: '0',
 		// By etcd's clock it is another moment than by this machine's.
-		deadline: node.ttl === undefined ? undefined : Date.now() + node.ttl * 1000,
+		deadline: node.ttl === undefined ? undefined : performance.now() + node.ttl * 1000,
 		dir: node.dir,
 	};
 }
 
 /** The whole seconds that are left; undefined if it stays. */
 export function left(base: Version): number | undefined {
-	return base.deadline === undefined ? undefined : Math.max(1, Math.ceil((base.deadline - Date.now()) / 1000));
+	return base.deadline === undefined ? undefined : Math.max(1, Math.ceil((base.deadline - performance.now()) / 1000));
+}
+
+/** When its time is over by the machine's clock, in milliseconds since 1970, to be shown. */
+export function onTheClock(deadline: number): number {
+	return Date.now() + deadline - performance.now();
 }
 
 export function v2Store(name: Bytes): Store {

@@ -11,7 +11,7 @@ import { label } from '../../../../ui/text.tsx';
 import { current } from '../edit.ts';
 import type { Editing } from '../editing.ts';
 import { Comparison } from '../editor/comparison.tsx';
-import { type End, type Past, valueOf, walk } from './walk.ts';
+import { type End, merged, type Past, valueOf, walk } from './walk.ts';
 
 const atATime = 20;
 
@@ -33,16 +33,13 @@ export function History({ editing }: { editing: Editing }) {
 		setFailure(undefined);
 		setEnd(undefined);
 		setVersions(before);
-		const found = [...before];
 		try {
 			const ended = await walk(
 				store.name,
 				from,
 				atATime,
-				(past) => {
-					found.push(past);
-					setVersions([...found]);
-				},
+				// A newer one may have come meanwhile.
+				(past) => !own.signal.aborted && setVersions((known) => merged(known, [past])),
 				own.signal,
 			);
 			if (!own.signal.aborted) setEnd(ended);
@@ -64,7 +61,7 @@ export function History({ editing }: { editing: Editing }) {
 		const own = new AbortController();
 		const added: Past[] = [];
 		walk(store.name, newest, (now?.version ?? 1) - (known[0]?.version ?? 0), (past) => added.push(past), own.signal).then(
-			() => setVersions((old) => [...added, ...old.filter((v) => !added.some((a) => a.revision === v.revision))]),
+			() => setVersions((known) => merged(known, added)),
 			() => undefined,
 		);
 		return () => own.abort();

@@ -24,6 +24,11 @@ export function past(kv: KeyValue): Past {
 	return { revision: kv.modRevision, created: kv.createRevision, version: kv.version, lease: kv.lease, size: kv.value.length, value: kv.value.length > kept ? undefined : kv.value };
 }
 
+/** All of these versions, the newest first. */
+export function merged(known: readonly Past[], added: readonly Past[]): readonly Past[] {
+	return [...new Map([...known, ...added].map((v) => [v.revision, v])).values()].sort((a, b) => b.revision - a.revision);
+}
+
 /** Walks back from a revision, which is the first that is told, until so many were told. Returns where it ended, if it has. */
 export async function walk(key: Bytes, from: number, count: number, tell: (past: Past) => void, signal: AbortSignal, at = get): Promise<End | undefined> {
 	let revision = from;
