@@ -26,15 +26,12 @@ pictures: test-tools ## make the README's pictures of the dashboard anew
 		cp dashboard/ui/shots/$${picture%:*}-$$scheme-wide.png dashboard/pictures/$${picture#*:}-$$scheme.png || exit 1; \
 	done; done
 
-# Most of their time is waiting, so the dashboard's run beside them. Those of the whole
-# gateway also say how long things take, so they run after the others. (To vet is a
-# linter's.) timeout ends the dashboard's tests with all that they have started.
+# Each group has the machine to itself: many of them say how long things take. (To vet is
+# a linter's.) timeout ends the dashboard's tests with all that they have started.
 test: test-tools ## set up what the tests need, then run all of them, Go's under the race detector
-	@ok=0; said=$$(mktemp); page=; \
-	trap '[ -z "$$page" ] || kill $$page; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
-	timeout $(TIMEOUT) $(SELF) -s test-dashboard >"$$said" 2>&1 & page=$$!; \
+	@ok=0; \
 	go test -race -vet=off -p 3 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$') || ok=1; \
-	wait $$page || ok=1; page=; cat "$$said"; \
+	timeout $(TIMEOUT) $(SELF) -s test-dashboard || ok=1; \
 	go test -race -vet=off -timeout $(TIMEOUT) ./caddymodule/e2e || ok=1; \
 	exit $$ok
 

@@ -187,15 +187,10 @@ func TestSeveralEndpoints(t *testing.T) {
 // A user's password gets the gateway into an etcd that asks for it, and is not
 // lent to those who come through.
 func TestUser(t *testing.T) {
-	// In this process, under the race detector, to hash a password takes seconds.
 	etcd := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithFlags("--bcrypt-cost=4"))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	root, err := clientv3.New(clientv3.Config{Endpoints: []string{etcd.Endpoint}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
+	root := etcd.Client(t)
 	for _, step := range []func() error{
 		func() error { _, err := root.UserAdd(ctx, "root", "secret"); return err },
 		func() error { _, err := root.RoleAdd(ctx, "root"); return err },

@@ -25,7 +25,7 @@ type gateway struct {
 	store *etcdv3.Store
 }
 
-func open(t *testing.T, server *etcdtest.Server) gateway {
+func open(t *testing.T, server *etcdtest.Process) gateway {
 	t.Helper()
 	st := etcdv3.Open(server.Client(t, etcdv3.DialOptions()...), etcdv3.Options{Prefix: "/test"})
 	svc := lockmod.New(st, space, zap.NewNop())

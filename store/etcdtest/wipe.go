@@ -1,6 +1,9 @@
 package etcdtest
 
-import "testing"
+import (
+	"path/filepath"
+	"testing"
+)
 
-// Wipe makes a stopped server forget everything.
-func (s *Server) Wipe(t testing.TB) { s.dir = t.TempDir() }
+// Wipe makes a stopped etcd forget everything.
+func (p *Process) Wipe(t testing.TB) { p.data = filepath.Join(t.TempDir(), "data") }

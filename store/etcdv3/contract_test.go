@@ -86,7 +86,7 @@ type testGateway struct {
 	timeToLives atomic.Int64 // how often that was asked
 }
 
-func openThrough(t *testing.T, server *etcdtest.Server, prefix string) *testGateway {
+func openThrough(t *testing.T, server *etcdtest.Process, prefix string) *testGateway {
 	t.Helper()
 	g := &testGateway{wire: etcdtest.NewWire(t, server.Endpoint), loss: &loss{}}
 	client, err := clientv3.New(clientv3.Config{
