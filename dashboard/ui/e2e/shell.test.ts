@@ -1,9 +1,10 @@
 // The frame around the pages: addresses, and what holds on all of them.
 
+import type { Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
 import { firstLoad } from './dist.ts';
 import { heading, places } from './places.ts';
-import { axe, eventually, expect, schemes, shows, test, useWorld, type Gateway } from './test.ts';
+import { axe, eventually, expect, schemes, shot, shows, test, useWorld, type Gateway } from './test.ts';
 
 const world = useWorld();
 let plain: Gateway;
@@ -110,10 +111,80 @@ test('the first load is what the budget counts', async ({ open }) => {
 	const charts = seen.requests.find(({ url }) => url.endsWith('/charts.js'));
 	const loaded = seen.requests
 		.filter(({ sent }) => sent <= charts!.sent)
-		.map(({ url }) => url.slice(plain.page().length) || 'index.html')
+		.map(({ url }) => url.slice(plain.page().length).replace(/^assets-[0-9a-f]{16}\//, 'assets/') || 'index.html')
 		.filter((path) => path === 'index.html' || path.startsWith('assets/'));
 	expect(loaded).toContain('assets/charts.js');
 	expect([...firstLoad()]).toEqual(expect.arrayContaining(loaded));
+});
+
+test('all that a page loads is of this version', async ({ open }) => {
+	const { page, seen } = await open(plain.page('keys/?key=foo'));
+	await page.getByRole('textbox', { name: 'Value' }).waitFor();
+	await page.reload();
+	await page.getByRole('textbox', { name: 'Value' }).waitFor();
+	const own = seen.requests.map(({ url }) => url.slice(plain.page().length)).filter((path) => path.startsWith('assets'));
+	expect(own).not.toEqual([]);
+	expect(own.filter((path) => !/^assets-[0-9a-f]{16}\/\w+\.(js|css)$/.test(path))).toEqual([]);
+});
+
+const said = 'The gateway has been upgraded: reload this page';
+
+/** As if the gateway had been upgraded after the page, and these parts of it, were loaded. */
+async function upgrade(page: Page, parts: string[]): Promise<void> {
+	await page.route(/\/assets-\w+\//, (route) => {
+		const request = route.request();
+		const missing = request.method() === 'HEAD' || parts.some((part) => request.url().endsWith(`/${part}.js`));
+		return missing ? route.fulfill({ status: 404 }) : route.continue();
+	});
+}
+
+test('when the gateway has been upgraded, a page that was not loaded before says so', async ({ open }) => {
+	const visit = await open(plain.page());
+	const { page } = visit;
+	await upgrade(page, ['keys']);
+	await page.goto(plain.page());
+	await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Keys', exact: true }).click();
+	await page.getByRole('alert').filter({ hasText: said }).waitFor();
+	await axe(page);
+	await shot(visit, 'upgraded');
+	await page.unrouteAll();
+	await page.getByRole('button', { name: 'Reload', exact: true }).click();
+	await shows(page, 'foo');
+	expect(page.url()).toBe(plain.page('keys/'));
+	expect(await page.getByText(said).count()).toBe(0);
+});
+
+test('when the gateway has been upgraded, what is being edited stays', async ({ open }) => {
+	const { page } = await open(plain.page());
+	await upgrade(page, ['editor']);
+	await page.goto(plain.page('keys/?key=foo'));
+	await page.getByRole('alert').filter({ hasText: said }).waitFor();
+	const value = page.getByRole('textbox', { name: 'Value' });
+	await value.fill('edited');
+	expect(await value.inputValue()).toBe('edited');
+	const asked = page.waitForEvent('dialog');
+	await page.getByRole('button', { name: 'Reload', exact: true }).click();
+	expect((await asked).type()).toBe('beforeunload');
+});
+
+test('a page that could not be loaded ahead is loaded when it is wanted', async ({ open }) => {
+	const { page, seen } = await open(plain.page());
+	await page.route('**/locks.js', (route) => route.abort());
+	await page.goto(plain.page('leases/'));
+	await eventually(() => seen.requests.some(({ url, failure }) => url.endsWith('/locks.js') && failure), { what: 'it was tried' });
+	await page.unrouteAll();
+	await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Locks', exact: true }).click();
+	await page.getByRole('heading', { name: 'Locks', level: 1 }).waitFor();
+	await shows(page, 'a lock/with a slash');
+});
+
+test.for(['nowhere', 'nowhere/at/all'])('the page itself says that there is no page %s', async (path, { open }) => {
+	const { page, seen } = await open(below.page(path));
+	await page.getByRole('heading', { name: 'Not found', level: 1 }).waitFor();
+	expect(seen.requests.find(({ type }) => type === 'Document')!.status).toBe(404);
+	await page.getByRole('main').getByRole('link', { name: 'overview' }).click();
+	await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+	expect(page.url()).toBe(below.page());
 });
 
 test.for(schemes)('axe has nothing against any page with next to nothing in it, %s', async (scheme, { open }) => {

@@ -46,8 +46,8 @@ test('what is made is understood', () => {
 		expect(at(href('keys', { key }))).toEqual(['keys', { key }]);
 		expect(at(href('locks', { name: key, other: undefined }))).toEqual(['locks', { name: key }]);
 	}
-	expect(href('overview')).toBe('/etcd/mod/dashboard/');
-	expect(href('keys')).toBe('/etcd/mod/dashboard/keys/');
+	expect(href('overview')).toBe('http://gateway/etcd/mod/dashboard/');
+	expect(href('keys')).toBe('http://gateway/etcd/mod/dashboard/keys/');
 });
 
 describe('going', () => {

@@ -49,7 +49,8 @@ export function href(page: Page, parameters: Record<string, Bytes | undefined> =
 		.filter((pair): pair is [string, Bytes] => pair[1] !== undefined)
 		.map(([name, value]) => `${name}=${toQuery(value)}`)
 		.join('&');
-	return home.pathname + (page === 'overview' ? '' : page + '/') + (query && '?' + query);
+	// Whole, since a path that begins with two slashes would be a host's name.
+	return home.href + (page === 'overview' ? '' : page + '/') + (query && '?' + query);
 }
 
 export const place = signal<Place>(parse(new URL(location.href)));

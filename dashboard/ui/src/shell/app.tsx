@@ -9,6 +9,7 @@ import { Confirmation, Toasts } from '../ui/dialog.tsx';
 import { Button, Pill } from '../ui/parts.tsx';
 import { Content, pages } from './pages.tsx';
 import { SignIn } from './sign-in.tsx';
+import { upgraded } from './upgrade.ts';
 
 const shown: readonly Page[] = ['overview', 'keys', 'locks', 'elections', ...(settings.api === 'v3' ? (['leases'] as const) : [])];
 
@@ -55,6 +56,15 @@ export function App() {
 					<User />
 				</div>
 			</header>
+			{upgraded.value && (
+				<div class="banner upgraded" role="alert">
+					<strong>The gateway has been upgraded: reload this page</strong>
+					<span>Parts of it cannot be loaded any more. Save what you are editing first.</span>
+					<Button small onClick={() => location.reload()}>
+						Reload
+					</Button>
+				</div>
+			)}
 			<main id="main" ref={main} tabIndex={-1}>
 				<Content page={page} />
 			</main>

@@ -4,10 +4,10 @@
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { asFailure, Failure } from '../api/failure.ts';
 import { Missing } from '../pages/missing.tsx';
 import type { Page } from '../router.ts';
-import { Busy, Problem } from '../ui/parts.tsx';
+import { Busy, Button, Empty, Page as Frame } from '../ui/parts.tsx';
+import { code, look, upgraded } from './upgrade.ts';
 
 interface Description {
 	title: string;
@@ -23,11 +23,18 @@ export const pages: Record<Page, Description> = {
 	missing: { title: 'Not found', load: async () => Missing },
 };
 
-const loaded = signal<Partial<Record<Page, ComponentType | Failure>>>({});
+/** Each as it was loaded; null if it could not be. */
+const loaded = signal<Partial<Record<Page, ComponentType | null>>>({});
 
-async function load(page: Page): Promise<void> {
-	if (typeof loaded.peek()[page] === 'function') return;
-	const found = await pages[page].load().catch((thrown: unknown) => new Failure('unreachable', asFailure(thrown).message));
+const failedAhead = new Set<Page>();
+
+async function load(page: Page, { ahead = false } = {}): Promise<void> {
+	if (loaded.peek()[page]) return;
+	const found = await code(pages[page].load).catch(() => null);
+	// Nobody has asked for it yet: it may be there by then.
+	if (!found && ahead) return void failedAhead.add(page);
+	// But the browser remembers that a module could not be loaded, until it begins anew.
+	if (!found && failedAhead.has(page) && (await look())) return location.reload();
 	loaded.value = { ...loaded.peek(), [page]: found };
 }
 
@@ -36,18 +43,21 @@ export function Content({ page }: { page: Page }) {
 	const found = loaded.value[page];
 	useEffect(() => void load(page), [page]);
 	useEffect(() => {
-		if (typeof found === 'function') rest();
+		if (found) rest();
 	}, [found]);
-	if (typeof found === 'function') {
+	if (found) {
 		const Found = found;
 		return <Found />;
 	}
-	if (!found) return <Busy />;
-	// A browser remembers that a module could not be loaded, so it takes a new page.
+	if (found === undefined) return <Busy />;
 	return (
-		<div class="page">
-			<Problem failure={found} retry={() => location.reload()} />
-		</div>
+		<Frame title={pages[page].title}>
+			{!upgraded.value && (
+				<Empty title="This page could not be loaded">
+					The gateway may be restarting, or the network may be down. <Button onClick={() => location.reload()}>Reload</Button>
+				</Empty>
+			)}
+		</Frame>
 	);
 }
 
@@ -57,5 +67,5 @@ let resting = false;
 function rest(): void {
 	if (resting) return;
 	resting = true;
-	setTimeout(() => void Promise.all((Object.keys(pages) as Page[]).map(load)), 1500);
+	setTimeout(() => void Promise.all((Object.keys(pages) as Page[]).map((page) => load(page, { ahead: true }))), 1500);
 }

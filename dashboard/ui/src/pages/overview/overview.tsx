@@ -6,6 +6,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { keepAsking, silence, view } from '../../live/cluster.ts';
 import { home } from '../../settings.ts';
+import { code } from '../../shell/upgrade.ts';
 import { Busy, Page, Panel } from '../../ui/parts.tsx';
 import { Counts } from './counts.tsx';
 import { Headline, Silence } from './headline.tsx';
@@ -48,7 +49,7 @@ function Last() {
 	useEffect(() => {
 		if (charts) return;
 		let gone = false;
-		import('./charts.tsx').then(
+		code(() => import('./charts.tsx')).then(
 			(module) => {
 				loaded = module;
 				if (!gone) setCharts(module);
