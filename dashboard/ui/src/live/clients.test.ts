@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+// @vitest-environment happy-dom
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fromText } from '../api/bytes.ts';
-import { type ClientEntry, clientsPrefix, grouped } from './clients.ts';
+import { signIn, signOut } from '../api/session.ts';
+import { type ClientEntry, clientsPrefix, followClients, grouped } from './clients.ts';
 
 describe('a key of etcd’s own clients', () => {
 	const prefix = (key: string, lease: string) => clientsPrefix({ key: fromText(key), lease });
@@ -36,5 +38,30 @@ describe('queues of etcd’s own clients', () => {
 
 	it('with a value that is too long to be known are elections', () => {
 		expect(grouped([{ ...entry('a/1', 1), value: undefined }])[0]?.election).toBe(true);
+	});
+});
+
+describe('another user', () => {
+	afterEach(() => vi.unstubAllGlobals());
+
+	it('does not see what the one before has seen', async () => {
+		const b64 = (text: string): string => Buffer.from(text).toString('base64');
+		let allowed = true;
+		vi.stubGlobal('fetch', (url: URL) => {
+			if (url.pathname.endsWith('/authenticate')) return Promise.resolve(Response.json({ token: 'token' }));
+			if (!allowed) return Promise.resolve(Response.json({ message: 'etcdserver: user name is empty' }, { status: 401 }));
+			if (url.pathname.endsWith('/leases')) return Promise.resolve(Response.json({ leases: [{ ID: '255' }] }));
+			if (url.pathname.endsWith('/watch')) return Promise.resolve(new Response(new ReadableStream({ start: (c) => c.enqueue(new TextEncoder().encode('{"result":{"created":true}}\n')) })));
+			return Promise.resolve(Response.json({ header: { revision: '5' }, count: '1', kvs: [{ key: b64('a/ff'), lease: '255', create_revision: '3', mod_revision: '3' }] }));
+		});
+		await signIn('alice', 'x');
+		const clients = followClients(fromText(''));
+		await vi.waitFor(() => expect(clients.queues.value).toHaveLength(1));
+		await vi.waitFor(() => expect(clients.stream.state.value).toBe('live'));
+		allowed = false;
+		signOut();
+		await vi.waitFor(() => expect(clients.stream.failure.value?.kind).toBe('signIn'));
+		expect(clients.queues.value).toEqual([]);
+		clients.stream.stop();
 	});
 });

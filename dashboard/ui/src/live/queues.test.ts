@@ -172,7 +172,20 @@ describe('what is known', () => {
 		expect(queues.row('a')?.deadline).toBe(deadline);
 		gateway.last.event('renewed', 13, { ...queue('a', [1, 'x'], [13, 'z']), ttl: 20 }, [1, 'x']);
 		await pass();
-		expect(queues.row('a')).toMatchObject({ deadline: 1_800_000_020_601, full: 20 });
+		expect(queues.row('a')).toMatchObject({ deadline: 1_800_000_022_091, full: 21 });
+	});
+
+	it('is when a time is over: of a grant all of it, of a list the middle of what it may be', async () => {
+		const queues = await begin();
+		gateway.last.event('acquired', 11, { ...queue('a', [11, 'x']), ttl: 39 }, [11, 'x']);
+		await pass(1);
+		expect(queues.row('a')).toMatchObject({ deadline: Date.now() - 1 + 40_000, full: 40 });
+		gateway.list = [{ ...queue('a', [11, 'x']), ttl: 30 }];
+		gateway.last.end();
+		await pass(2_000);
+		const { deadline = 0 } = queues.row('a') ?? {};
+		expect(deadline - Date.now()).toBeGreaterThan(28_400);
+		expect(deadline - Date.now()).toBeLessThanOrEqual(30_500);
 	});
 
 	it('takes a state in the middle as what has happened just now', async () => {

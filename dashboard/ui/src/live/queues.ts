@@ -134,7 +134,7 @@ export class Memory {
 		if (was && was.index === queue.index) return this.correct([queue]);
 		if (!was) return;
 		this.#put(queue, was, Date.now(), false);
-		this.#draw();
+		this.correct([queue]);
 	}
 
 	/** Takes what is left of the holders' times, which may have been renewed unseen. */
@@ -142,8 +142,9 @@ export class Memory {
 		for (const queue of queues) {
 			const row = this.#byKey.get(queue.key);
 			if (!row || row.index !== queue.index || !queue.index) continue;
-			const deadline = within(row.deadline, at + queue.ttl * 1000, 1000);
-			if (deadline !== row.deadline) this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
+			// Here it is cut off once: the truth is within the next second.
+			const deadline = at + queue.ttl * 1000 + 500;
+			this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
 		}
 		this.#draw();
 	}
@@ -171,10 +172,11 @@ export class Memory {
 		if (queue.queue.length === 0 && !was) return;
 		const same = was !== undefined && queue.index !== 0 && was.index === queue.index;
 		const said = at + queue.ttl * 1000;
+		const deadline = same && !renewed ? within(was.deadline, said) : said + (began ? whole : cutTwice);
 		this.#byKey.set(queue.key, {
 			...queue,
-			deadline: same ? within(was.deadline, said, 2000) : said,
-			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl,
+			deadline,
+			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl + 1,
 			since: !queue.index ? undefined : same ? was.since : { at, exact: began },
 		});
 		if (queue.queue.length === 0) {
@@ -225,12 +227,15 @@ export class Memory {
 	}
 }
 
-/**
- * Seconds are told as whole ones, cut off, in events even twice (by etcd and by the
- * gateway): what is known better is kept, as long as it fits what is said.
- */
-function within(known: number, said: number, cut: number): number {
-	return known >= said && known <= said + cut ? known : said;
+// The seconds that are left are told as whole ones, in events cut off twice, by etcd and by
+// the gateway: there, one to two seconds more are the truth. A grant has just happened: all
+// of its TTL is left, a moment less, and that has been cut off once.
+const cutTwice = 1_490;
+const whole = 1_000;
+
+/** What is known better is kept, as long as it fits what is said. */
+function within(known: number, said: number): number {
+	return known >= said && known <= said + 2_000 ? known : said + whole;
 }
 
 const memories: Record<Module, Memory> = { lock: new Memory(), leader: new Memory() };

@@ -19,12 +19,17 @@ import './queues.css';
 
 export function Board({ words }: { words: Words }) {
 	const [queues, setQueues] = useState<Queues>();
+	const clients = settings.api === 'v3' && text('by') === 'clients';
 	useEffect(() => {
+		// A browser has six connections to a gateway without TLS: none for what is not shown.
+		if (clients) return;
 		const following = follow(words.module);
 		setQueues(following);
-		return () => following.stream.stop();
-	}, [words]);
-	const clients = settings.api === 'v3' && text('by') === 'clients';
+		return () => {
+			following.stream.stop();
+			setQueues(undefined);
+		};
+	}, [words, clients]);
 	return (
 		<Page
 			full

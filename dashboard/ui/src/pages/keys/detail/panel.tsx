@@ -18,22 +18,27 @@ import { Facts } from './facts.tsx';
 import { History } from './history/history.tsx';
 import { LeaseDialog } from './lease/lease-dialog.tsx';
 import { ownKey } from './own-keys.ts';
+import { openForReader } from './reader.ts';
 import { openStore, type Space } from './store.ts';
 import { Value } from './value.tsx';
 
-function useEditing(space: Space, name: Bytes): Editing | undefined {
-	const [editing, setEditing] = useState<Editing>();
-	useEffect(() => {
-		const opened = open(openStore(space, name));
-		setEditing(opened);
-		return () => opened.stop();
-	}, [space, name]);
-	return editing;
+/** The key, and for whom alone it is kept, if it may not be shown now. */
+function useEditing(space: Space, name: Bytes): { editing: Editing; hidden: string | undefined } | undefined {
+	const [shown, show] = useState<{ editing: Editing; hidden: string | undefined }>();
+	useEffect(
+		() =>
+			openForReader(
+				() => open(openStore(space, name)),
+				(editing, hidden) => show({ editing, hidden }),
+			),
+		[space, name],
+	);
+	return shown;
 }
 
 export function KeyPanel({ space, name, folder, onClose }: KeyDetailProps) {
-	const editing = useEditing(space, name);
-	return editing ? <Panel editing={editing} folder={folder} onClose={onClose} /> : null;
+	const shown = useEditing(space, name);
+	return shown ? <Panel {...shown} folder={folder} onClose={onClose} /> : null;
 }
 
 /** Asks before edited text is left behind. Other views of the same key leave nothing behind. */
@@ -55,7 +60,7 @@ function useGuard(editing: Editing): void {
 	}, [edited, editing]);
 }
 
-function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; onClose: () => void }) {
+function Panel({ editing, folder, hidden, onClose }: { editing: Editing; folder: Bytes; hidden: string | undefined; onClose: () => void }) {
 	const { store, draft } = editing;
 	const edit = editing.edit.value;
 	const { stage } = edit;
@@ -112,7 +117,7 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 					✕
 				</Button>
 			</header>
-			{now && <Facts store={store} version={now} />}
+			{now && hidden === undefined && <Facts store={store} version={now} />}
 			<div class="key-tabs">
 				<div role="tablist" aria-label="Views of this key">
 					<Tab id="value" selected={!history} onSelect={() => show(undefined)}>
@@ -124,11 +129,12 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 				</div>
 				<Live stream={editing.stream} />
 			</div>
-			<Notices editing={editing} />
+			{hidden !== undefined && <Empty title="You are signed out">What you have edited is kept for {hidden}. Sign in again to go on.</Empty>}
+			{hidden === undefined && <Notices editing={editing} />}
 			{failure && stage.is !== 'conflict' && stage.is !== 'unknown' && (
 				<Problem failure={failure}>{failure.kind === 'signIn' && <p>Your text is kept. Sign in, then save again.</p>}</Problem>
 			)}
-			<div id="key-view-value" class="key-view" role="tabpanel" aria-labelledby="key-tab-value" hidden={history}>
+			<div id="key-view-value" class="key-view" role="tabpanel" aria-labelledby="key-tab-value" hidden={history || hidden !== undefined}>
 				{stage.is === 'opening' && (editing.stream.failure.value ? <Problem failure={editing.stream.failure.value} retry={editing.stream.retry} /> : <Busy />)}
 				{stage.is === 'missing' && <Gone editing={editing} />}
 				{now?.dir && <Empty title="This is a directory">It has no value of its own. What is in it stands in the list.</Empty>}
@@ -162,13 +168,13 @@ function Panel({ editing, folder, onClose }: { editing: Editing; folder: Bytes; 
 					</>
 				)}
 			</div>
-			{history && (
+			{history && hidden === undefined && (
 				<div id="key-view-history" class="key-view" role="tabpanel" aria-labelledby="key-tab-history">
 					{stage.is === 'opening' ? <Busy /> : <History editing={editing} />}
 				</div>
 			)}
-			<Conflict editing={editing} />
-			{asking && <LeaseDialog editing={editing} onClose={() => setAsking(false)} />}
+			{hidden === undefined && <Conflict editing={editing} />}
+			{asking && hidden === undefined && <LeaseDialog editing={editing} onClose={() => setAsking(false)} />}
 		</aside>
 	);
 }
