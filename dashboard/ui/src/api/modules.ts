@@ -32,8 +32,6 @@ export interface Queue {
 
 export type EventName = 'acquired' | 'released' | 'expired' | 'queued' | 'left' | 'renewed';
 
-export const eventNames: readonly EventName[] = ['acquired', 'released', 'expired', 'queued', 'left', 'renewed'];
-
 /** Something that happened to a lock or an election: how it is now, and to whom it happened. */
 export interface ModuleEvent {
 	name: EventName;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { fromArray, fromText } from './bytes.ts';
-import { address, isHidden, node, normal, parent } from './v2.ts';
+import { address, node, normal, parent } from './v2.ts';
 
 test('a key is an address, whatever is in it', () => {
 	expect(address(fromText('/'))).toBe('v2/keys/');
@@ -14,7 +14,6 @@ test('keys are spelled as etcd does', () => {
 	expect(normal(fromText(''))).toBe('/');
 	expect(parent(fromText('/a/b'))).toBe('/a');
 	expect(parent(fromText('/a'))).toBe('/');
-	expect([isHidden(fromText('/a/_b/c')), isHidden(fromText('/a_b'))]).toEqual([true, false]);
 });
 
 test('the root has no key in etcd\'s answer', () => {

@@ -48,8 +48,6 @@ export function node(raw: RawNode): Node {
 
 export interface Answer {
 	node: Node;
-	/** What was there before a write, if something was. */
-	before: Node | undefined;
 	/** The store's index at that moment (X-Etcd-Index). A watch from the next one misses nothing. */
 	index: number;
 	/** The answer's length. */
@@ -77,31 +75,20 @@ export function parent(key: Bytes): Bytes {
 	return (normal(key).replace(/\/[^/]*$/, '') || '/') as Bytes;
 }
 
-/** A directory does not list it: it or one of its parents begins with "_". */
-export function isHidden(key: Bytes): boolean {
-	return key.includes('/_');
-}
-
 export interface GetOptions {
 	/** Also what is in the directories in it. */
 	recursive?: boolean;
-	sorted?: boolean;
-	/** What the cluster has agreed on, and not what one member knows. So unless it is false. */
-	quorum?: boolean;
 	/** Of a longer answer the rest is not read; then it throws TooLong. */
 	maxBytes?: number;
 }
 
-/** A key, or a directory with what is in it. Throws a Failure of the kind 'notFound' if it is not there. */
-export function get(key: Bytes, { recursive, sorted, quorum = true, maxBytes }: GetOptions = {}, signal?: AbortSignal): Promise<Answer> {
-	const query = Object.entries({ recursive, sorted, quorum })
-		.filter(([, wanted]) => wanted)
-		.map(([name]) => `${name}=true`);
-	return call(key, query, { signal }, maxBytes);
+/** A key, or a directory with what is in it, as the cluster has agreed on. Throws a Failure of the kind 'notFound' if it is not there. */
+export function get(key: Bytes, { recursive, maxBytes }: GetOptions = {}, signal?: AbortSignal): Promise<Answer> {
+	return call(key, [...(recursive ? ['recursive=true'] : []), 'quorum=true'], { signal }, maxBytes);
 }
 
 export interface SetOptions {
-	/** Without one, it is a directory, or (with refresh) stays what it is. */
+	/** Without one, it is a directory. */
 	value?: Bytes;
 	/** Seconds; undefined is for ever: whatever TTL it had is taken from it. */
 	ttl?: number | undefined;
@@ -109,27 +96,24 @@ export interface SetOptions {
 	exists?: boolean;
 	/** Only if it was last written at this index. */
 	index?: number;
-	/** Its TTL alone starts anew: the value stays, and those who watch it are not told. */
-	refresh?: boolean;
 }
 
 /**
  * Writes a key, or makes a directory. Throws a Failure of the kind 'conflict' if it is not as it
  * was expected to be, 'notFound' if it is not there and was to be, 'unknown' if the answer is lost.
  */
-export function set(key: Bytes, { value, ttl, exists, index, refresh }: SetOptions, signal?: AbortSignal): Promise<Answer> {
+export function set(key: Bytes, { value, ttl, exists, index }: SetOptions, signal?: AbortSignal): Promise<Answer> {
 	const form: Record<string, string> = {};
 	if (value !== undefined) {
 		const text = toText(value);
 		if (text === undefined) throw new Failure('other', `values of etcd's v2 API are UTF-8, and 0x${toHex(value.slice(0, 20) as Bytes)} is not`);
 		form['value'] = text;
-	} else if (!refresh) {
+	} else {
 		form['dir'] = 'true';
 	}
 	if (ttl !== undefined) form['ttl'] = String(ttl);
 	if (exists !== undefined) form['prevExist'] = String(exists);
 	if (index !== undefined) form['prevIndex'] = String(index);
-	if (refresh) Object.assign(form, { refresh: 'true', prevExist: 'true' });
 	return call(key, [], { method: 'PUT', form, writes: true, signal });
 }
 
@@ -154,8 +138,8 @@ export function remove(key: Bytes, { index, dir, recursive }: RemoveOptions = {}
 async function call(key: Bytes, query: string[], request: Parameters<typeof send>[1] & object, maxBytes?: number): Promise<Answer> {
 	const answer = await send(address(key) + (query.length ? '?' + query.join('&') : ''), request);
 	try {
-		const { body, bytes } = await readJSON<{ node?: RawNode; prevNode?: RawNode }>(answer, maxBytes);
-		return { node: node(body.node ?? {}), before: body.prevNode && node(body.prevNode), index: Number(answer.headers.get('X-Etcd-Index') ?? 0), bytes };
+		const { body, bytes } = await readJSON<{ node?: RawNode }>(answer, maxBytes);
+		return { node: node(body.node ?? {}), index: Number(answer.headers.get('X-Etcd-Index') ?? 0), bytes };
 	} catch (thrown) {
 		throw broken(thrown, request.signal, request.writes);
 	}

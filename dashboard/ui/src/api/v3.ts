@@ -27,8 +27,6 @@ interface RawKeyValue {
 
 interface Header {
 	revision?: string;
-	member_id?: string;
-	raft_term?: string;
 }
 
 export function keyValue(raw: RawKeyValue): KeyValue {
@@ -51,9 +49,6 @@ export interface RangeOptions {
 	countOnly?: boolean;
 	/** As of this revision; now, if 0. */
 	revision?: number;
-	/** Of one member, which may be behind, and needs no leader. */
-	serializable?: boolean;
-	descending?: boolean;
 	/** Of a longer answer the rest is not read; then it throws TooLong. */
 	maxBytes?: number;
 	/** The page does without it: don't ask the user who they are, if etcd wants to know. */
@@ -87,8 +82,6 @@ function rangeRequest(o: RangeOptions): Record<string, unknown> {
 		...(o.keysOnly && { keys_only: true }),
 		...(o.countOnly && { count_only: true }),
 		...(o.revision && { revision: o.revision }),
-		...(o.serializable && { serializable: true }),
-		...(o.descending && { sort_order: 'DESCEND', sort_target: 'KEY' }),
 	};
 }
 
@@ -115,8 +108,7 @@ export async function get(key: Bytes, options: Pick<RangeOptions, 'revision' | '
 /** A condition of a transaction. */
 export type Compare =
 	| { key: Bytes; modRevision: number }
-	| { key: Bytes; createRevision: number } // 0: it is not there
-	| { key: Bytes; lease: string };
+	| { key: Bytes; createRevision: number }; // 0: it is not there
 
 export type Operation =
 	| { put: { key: Bytes; value: Bytes; lease?: string; ignoreValue?: boolean; ignoreLease?: boolean } }
@@ -132,8 +124,7 @@ export interface Transaction {
 function compareRequest(c: Compare): Record<string, unknown> {
 	const key = toBase64(c.key);
 	if ('modRevision' in c) return { key, target: 'MOD', result: 'EQUAL', mod_revision: c.modRevision };
-	if ('createRevision' in c) return { key, target: 'CREATE', result: 'EQUAL', create_revision: c.createRevision };
-	return { key, target: 'LEASE', result: 'EQUAL', lease: c.lease };
+	return { key, target: 'CREATE', result: 'EQUAL', create_revision: c.createRevision };
 }
 
 function operationRequest(o: Operation): Record<string, unknown> {
@@ -156,7 +147,7 @@ function operationRequest(o: Operation): Record<string, unknown> {
 interface RawTransaction {
 	header?: Header;
 	succeeded?: boolean;
-	responses?: { response_range?: RawRange; response_delete_range?: { deleted?: string } }[];
+	responses?: { response_range?: RawRange }[];
 }
 
 export interface TransactionAnswer {
@@ -164,8 +155,6 @@ export interface TransactionAnswer {
 	succeeded: boolean;
 	/** What the operations that were done found: a range for each range. */
 	ranges: Range[];
-	/** How many keys were deleted in all. */
-	deleted: number;
 }
 
 /** A transaction. If it may write and its answer is lost, the Failure's kind is 'unknown'. */
@@ -177,12 +166,10 @@ export async function transact({ compare, success, failure = [] }: Transaction, 
 		signal,
 	});
 	const revision = Number(raw.header?.revision ?? 0);
-	const responses = raw.responses ?? [];
 	return {
 		revision,
 		succeeded: raw.succeeded ?? false,
-		ranges: responses.flatMap((r) => (r.response_range ? [rangeAnswer(r.response_range, 0, revision)] : [])),
-		deleted: responses.reduce((sum, r) => sum + Number(r.response_delete_range?.deleted ?? 0), 0),
+		ranges: (raw.responses ?? []).flatMap((r) => (r.response_range ? [rangeAnswer(r.response_range, 0, revision)] : [])),
 	};
 }
 
