@@ -186,20 +186,26 @@ test('after a compaction, a gateway that restarts and a member that dies, it sho
 	await live(page);
 	await page.getByText('250 keys').waitFor();
 	await gateway.kill();
-	await page.locator('.live-state', { hasText: /reconnecting|not connected/ }).first().waitFor();
-	await etcd.deletePrefix('storm/0000');
-	await etcd.put('storm/!first', 'new');
-	await etcd.put('storm/sub/x', 'new');
-	await etcd.compact(await etcd.revision());
-	await gateway.restart();
+	try {
+		await page.locator('.live-state', { hasText: /reconnecting|not connected/ }).first().waitFor();
+		await etcd.deletePrefix('storm/0000');
+		await etcd.put('storm/!first', 'new');
+		await etcd.put('storm/sub/x', 'new');
+		await etcd.compact(await etcd.revision());
+	} finally {
+		await gateway.restart();
+	}
 	await page.getByText('152 keys').waitFor();
 	await eventually(async () => expect((await shown(page)).slice(0, 3)).toEqual(['!first=new', '000100=value 100', '000101=value 101']));
 	// The member that it may be watching.
 	for (const member of cluster.members.slice(1)) {
 		await member.kill();
-		await eventually(() => etcd.put('storm/!first', `without ${member.name}`).then(() => true), { within: 20_000 });
-		await row(page, '!first').getByText(`without ${member.name}`).waitFor();
-		await member.restart();
+		try {
+			await eventually(() => etcd.put('storm/!first', `without ${member.name}`).then(() => true), { within: 20_000 });
+			await row(page, '!first').getByText(`without ${member.name}`).waitFor();
+		} finally {
+			await member.restart();
+		}
 		await live(page);
 	}
 	await etcd.deletePrefix('storm/');
@@ -323,11 +329,14 @@ describe('v2:', () => {
 		await eventually(async () => expect(await shown(page)).toEqual(['a b=one', 'new=n', 'other/=directory']), { within: 5000 });
 		// More than etcd remembers, while nobody listens.
 		await v2Gateway.kill();
-		await Promise.all(Array.from({ length: 20 }, async (_, i) => {
-			for (let j = 0; j < 60; j++) await v2.put(`/noise/${i}`, String(j));
-		}));
-		await v2.put('/dir/a b', 'later');
-		await v2Gateway.restart();
+		try {
+			await Promise.all(Array.from({ length: 20 }, async (_, i) => {
+				for (let j = 0; j < 60; j++) await v2.put(`/noise/${i}`, String(j));
+			}));
+			await v2.put('/dir/a b', 'later');
+		} finally {
+			await v2Gateway.restart();
+		}
 		await eventually(async () => expect(await shown(page)).toEqual(['a b=later', 'new=n', 'other/=directory']));
 		await axe(page);
 		await shot(visit, 'keys-v2');

@@ -386,17 +386,20 @@ test('edited text survives switching pages, a new gateway and a new leader', asy
 
 	const leader = await cluster.leader();
 	await leader.kill();
-	expect(await content(page).innerText()).toBe('edited');
-	await eventually(
-		async () => {
-			if (await button(page, 'Save').isEnabled()) await press(page, 'ControlOrMeta+s');
-			return (await etcd.get('/survives').catch(() => undefined))?.value === 'edited';
-		},
-		{ within: 20_000, every: 500 },
-	);
-	await expect.poll(() => page.locator('.key-state').innerText()).toBe('');
-	expect((await etcd.get('/survives'))?.version).toBe('2');
-	await leader.restart();
+	try {
+		expect(await content(page).innerText()).toBe('edited');
+		await eventually(
+			async () => {
+				if (await button(page, 'Save').isEnabled()) await press(page, 'ControlOrMeta+s');
+				return (await etcd.get('/survives').catch(() => undefined))?.value === 'edited';
+			},
+			{ within: 20_000, every: 500 },
+		);
+		await expect.poll(() => page.locator('.key-state').innerText()).toBe('');
+		expect((await etcd.get('/survives'))?.version).toBe('2');
+	} finally {
+		await leader.restart();
+	}
 });
 
 test('a key of the gateway is deleted after a warning only, and by the revision that was shown', async ({ open }) => {
@@ -569,16 +572,19 @@ describe('with the v2 API', () => {
 test('where the dashboard is read-only, the controls say so', async ({ open }) => {
 	await cluster.etcd(1).put('/readonly', 'one').catch(() => cluster.etcd(2).put('/readonly', 'one'));
 	gateway.reload({ readOnly: true });
-	const { page } = await open(address('/readonly'));
-	await expect.poll(() => content(page).innerText()).toBe('one');
-	for (const name of ['Save', 'Lease…', 'Delete…']) {
-		expect(await button(page, name).isDisabled()).toBe(true);
-		expect(await button(page, name).getAttribute('title')).toContain('reading only');
+	try {
+		const { page } = await open(address('/readonly'));
+		await expect.poll(() => content(page).innerText()).toBe('one');
+		for (const name of ['Save', 'Lease…', 'Delete…']) {
+			expect(await button(page, name).isDisabled()).toBe(true);
+			expect(await button(page, name).getAttribute('title')).toContain('reading only');
+		}
+		await content(page).click();
+		await page.keyboard.type('x');
+		expect(await content(page).innerText()).toBe('one');
+	} finally {
+		gateway.reload({ readOnly: false });
 	}
-	await content(page).click();
-	await page.keyboard.type('x');
-	expect(await content(page).innerText()).toBe('one');
-	gateway.reload({ readOnly: false });
 });
 
 describe('looks', () => {
