@@ -1,8 +1,11 @@
 // What the gateway tells the page about itself, and where the page stands.
 
+/** One of etcd's APIs: each has a key space of its own. */
+export type Space = 'v2' | 'v3';
+
 export interface Settings {
 	/** The API of etcd that the gateway keeps its locks in. */
-	readonly api: 'v2' | 'v3';
+	readonly api: Space;
 	/** The gateway refuses all writes of the page. */
 	readonly readOnly: boolean;
 	/** Below this the gateway has its own keys in etcd. */

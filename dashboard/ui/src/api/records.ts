@@ -2,9 +2,10 @@
 // is in what the gateway writes into etcd (README, "What is in etcd"): a line of
 // JSON, and then the holder's value.
 
-import { type Bytes, fromText, prefixEnd, successor } from './bytes.ts';
+import { type Bytes, prefixEnd, successor } from './bytes.ts';
 import { TooLong } from './http.ts';
 import type { Module } from './modules.ts';
+import { partOf } from './own.ts';
 import { range } from './v3.ts';
 
 const atATime = 200;
@@ -15,9 +16,9 @@ const maxBytes = 900_000;
  * When each hold began, in milliseconds since 1970 by the clock of the gateway that
  * granted it, by its index. Of very many entries only the first are read.
  */
-export async function beginnings(prefix: string, module: Module, signal?: AbortSignal): Promise<Map<number, number>> {
+export async function beginnings(module: Module, signal?: AbortSignal): Promise<Map<number, number>> {
 	const found = new Map<number, number>();
-	let key: Bytes = fromText(`${prefix}/${module}/`);
+	let key: Bytes = partOf(module);
 	const end = prefixEnd(key);
 	let limit = atATime;
 	for (let seen = 0; seen < atMost; ) {

@@ -4,13 +4,13 @@
 // once, without their values, and then watched.
 
 import { type ReadonlySignal, signal } from '@preact/signals';
-import { type Bytes, fromText, prefixEnd, successor } from '../api/bytes.ts';
+import { type Bytes, prefixEnd, successor } from '../api/bytes.ts';
 import { Failure } from '../api/failure.ts';
 import { TooLong } from '../api/http.ts';
 import { user } from '../api/session.ts';
+import { own } from '../api/own.ts';
 import { get, type KeyValue, leases, range } from '../api/v3.ts';
 import { type Change, watch } from '../api/watch.ts';
-import { settings } from '../settings.ts';
 import { keep, type Stream } from './stream.ts';
 
 export interface ClientEntry {
@@ -84,7 +84,6 @@ export function followClients(below: Bytes): Clients {
 	const asks = signal<number | undefined>(undefined);
 	const entries = new Map<Bytes, ClientEntry>();
 	const end = below === '' ? ('\0' as Bytes) : prefixEnd(below);
-	const own = fromText(settings.prefix.replace(/\/?$/, '/'));
 	let agreed = false;
 	let drawing: ReturnType<typeof setTimeout> | undefined;
 	// Where to go on: at this key as of this revision, or, when all have been looked at, with the changes after it.
@@ -107,7 +106,7 @@ export function followClients(below: Bytes): Clients {
 		entries.clear();
 	};
 
-	const ours = (kv: KeyValue): boolean => !kv.key.startsWith(own) && clientsPrefix(kv) !== undefined;
+	const ours = (kv: KeyValue): boolean => !own('v3', kv.key) && clientsPrefix(kv) !== undefined;
 
 	/** Looks at all keys. Returns false if the user has to be asked first. */
 	async function look(signal: AbortSignal): Promise<boolean> {

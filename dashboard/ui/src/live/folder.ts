@@ -3,11 +3,9 @@
 import type { ReadonlySignal } from '@preact/signals';
 import type { Bytes } from '../api/bytes.ts';
 import type { Failure } from '../api/failure.ts';
+import type { Space } from '../settings.ts';
 import type { Entry } from './entries.ts';
 import type { Stream } from './stream.ts';
-
-/** Which of etcd's key spaces. */
-export type Space = 'v2' | 'v3';
 
 export interface Folder {
 	readonly space: Space;

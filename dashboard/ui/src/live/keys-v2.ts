@@ -8,7 +8,7 @@ import { TooLong } from '../api/http.ts';
 import { user } from '../api/session.ts';
 import { get, type Node, normal } from '../api/v2.ts';
 import { type V2Change, watchV2 } from '../api/v2-watch.ts';
-import { subfolder } from '../pages/keys/browse/names.ts';
+import { subfolder } from '../api/folders.ts';
 import { jumps } from './clock.ts';
 import { drop, type Entry, find, put } from './entries.ts';
 import { lookAfterEnds } from './ends.ts';

@@ -6,7 +6,7 @@ import { type Bytes, fromText } from '../api/bytes.ts';
 import { Failure } from '../api/failure.ts';
 import type { KeyValue, Range, RangeOptions } from '../api/v3.ts';
 import type { Change, WatchHandlers, WatchOptions } from '../api/watch.ts';
-import { subfolder } from '../pages/keys/browse/names.ts';
+import { subfolder } from '../api/folders.ts';
 
 interface Event {
 	revision: number;

@@ -11,7 +11,7 @@ import { asFailure, Failure, isAbort } from '../api/failure.ts';
 import { user } from '../api/session.ts';
 import { range } from '../api/v3.ts';
 import { type Change, watch } from '../api/watch.ts';
-import { subfolder } from '../pages/keys/browse/names.ts';
+import { subfolder } from '../api/folders.ts';
 import { drop, type Entry, find, type FolderEntry, put } from './entries.ts';
 import type { Folder } from './folder.ts';
 import { preview } from './preview.ts';

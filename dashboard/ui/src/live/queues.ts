@@ -381,7 +381,7 @@ async function date(module: Module, memory: Memory, signal: AbortSignal): Promis
 	const { undated } = memory;
 	if (settings.api !== 'v3' || undated === 0 || undated > fewEnough) return;
 	try {
-		memory.date(await beginnings(settings.prefix, module, signal));
+		memory.date(await beginnings(module, signal));
 	} catch {
 		// This user may not read them: then it is known for as long as this page has been open.
 	}

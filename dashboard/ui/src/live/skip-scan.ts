@@ -4,7 +4,7 @@
 import { type Bytes, prefixEnd, successor } from '../api/bytes.ts';
 import { TooLong } from '../api/http.ts';
 import { type KeyValue, range, type Range, type RangeOptions } from '../api/v3.ts';
-import { subfolder } from '../pages/keys/browse/names.ts';
+import { subfolder } from '../api/folders.ts';
 import type { Entry, FolderEntry, KeyEntry } from './entries.ts';
 
 export interface Page {

@@ -1,10 +1,10 @@
 // What the gateway's own keys mean to people: its locks, its elections, itself.
 
-import { type Bytes, fromText, toText } from '../../api/bytes.ts';
+import { type Bytes, toText } from '../../api/bytes.ts';
+import { own } from '../../api/own.ts';
 import { record } from '../../api/records.ts';
 import { get } from '../../api/v3.ts';
 import { href, parameter } from '../../router.ts';
-import { settings } from '../../settings.ts';
 import { label } from '../../ui/text.tsx';
 
 export type Own =
@@ -12,12 +12,12 @@ export type Own =
 	| { kind: 'gateway' }
 	| { kind: 'mark' }; // that a lease is used for a hold
 
-const prefix = fromText(settings.prefix.replace(/\/?$/, '/'));
-
 /** What a key of the gateway's is; undefined if it is somebody else's. */
 export function ownKey(key: Bytes): Own | undefined {
-	if (!key.startsWith(prefix)) return undefined;
-	const [kind, name = ''] = key.slice(prefix.length).split('/');
+	const found = own('v3', key);
+	if (!found) return undefined;
+	const kind = found.part;
+	const [name = ''] = found.rest.split('/');
 	if (kind === 'gateway') return { kind };
 	if (kind !== 'lock' && kind !== 'leader') return { kind: 'mark' };
 	try {

@@ -3,7 +3,8 @@
 import { signal } from '@preact/signals';
 import type { Bytes } from '../../../api/bytes.ts';
 import { asFailure, type Failure } from '../../../api/failure.ts';
-import type { Folder, Space } from '../../../live/folder.ts';
+import type { Folder } from '../../../live/folder.ts';
+import type { Space } from '../../../settings.ts';
 import { crumbs } from './names.ts';
 import { spaces, type Subfolders } from './spaces.ts';
 

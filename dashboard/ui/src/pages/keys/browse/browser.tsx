@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
+import { isGateways } from '../../../api/own.ts';
 import type { Entry } from '../../../live/entries.ts';
 import type { Folder } from '../../../live/folder.ts';
 import { go, href } from '../../../router.ts';
@@ -19,7 +20,7 @@ import { Crumbs } from './crumbs.tsx';
 import { DeleteFolder } from './delete-folder.tsx';
 import { GoTo } from './go-to.tsx';
 import { folderLabel, folderOf } from './names.ts';
-import { isGateways, spaces } from './spaces.ts';
+import { spaces } from './spaces.ts';
 import { Table } from './table.tsx';
 import { Tree } from './tree.tsx';
 import { both, to, type Where } from './where.ts';

@@ -1,7 +1,7 @@
 // Where the folder is: each folder on the way is a link.
 
 import type { Bytes } from '../../../api/bytes.ts';
-import type { Space } from '../../../live/folder.ts';
+import type { Space } from '../../../settings.ts';
 import { Data, Text } from '../../../ui/text.tsx';
 import { crumbs } from './names.ts';
 import { spaces } from './spaces.ts';

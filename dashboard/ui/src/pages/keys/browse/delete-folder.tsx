@@ -3,11 +3,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Bytes, fromText, isPlain, toText } from '../../../api/bytes.ts';
 import { asFailure, type Failure } from '../../../api/failure.ts';
-import type { Space } from '../../../live/folder.ts';
+import { hasGateways } from '../../../api/own.ts';
+import type { Space } from '../../../settings.ts';
 import { Dialog, say } from '../../../ui/dialog.tsx';
 import { Busy, Button, count as said, Problem } from '../../../ui/parts.tsx';
 import { Data } from '../../../ui/text.tsx';
-import { hasGateways, spaces } from './spaces.ts';
+import { spaces } from './spaces.ts';
 
 const many = 100;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Bytes, fromHex, fromText } from '../../../api/bytes.ts';
-import { crumbs, folderOf, meant, subfolder } from './names.ts';
+import { crumbs, folderOf, meant } from './names.ts';
 
 const b = fromText;
 
@@ -17,19 +17,6 @@ test.each([
 	['', ''],
 ])('the folder around %o is %o', (key, folder) => {
 	expect(folderOf(b(key))).toBe(folder);
-});
-
-test.each([
-	['', 'foo', undefined],
-	['', 'foo/x', 'foo/'],
-	['', '/a//b', '/'],
-	['/', '/a//b', '/a/'],
-	['/a/', '/a//b', '/a//'],
-	['/a//', '/a//b', undefined],
-	['foo/', 'foo/', undefined],
-	['fo', 'foo/x', 'foo/'],
-])('from %o, %o is in %o', (prefix, key, folder) => {
-	expect(subfolder(b(prefix), b(key))).toBe(folder);
 });
 
 test('each folder on the way is a crumb, empty names too', () => {

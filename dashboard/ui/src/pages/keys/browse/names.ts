@@ -10,12 +10,6 @@ export function folderOf(key: Bytes): Bytes {
 	return key.slice(0, key.slice(0, end).lastIndexOf('/') + 1) as Bytes;
 }
 
-/** The folder within a folder that a key is in, if it is not in the outer one itself. */
-export function subfolder(prefix: Bytes, key: Bytes): Bytes | undefined {
-	const slash = key.indexOf('/', prefix.length);
-	return slash < 0 ? undefined : (key.slice(0, slash + 1) as Bytes);
-}
-
 /** What a key or a folder is called within its folder. A folder's name ends with a slash. */
 export function nameIn(prefix: Bytes, key: Bytes): Bytes {
 	return key.slice(prefix.length) as Bytes;

@@ -5,11 +5,11 @@ import { asFailure } from '../../../api/failure.ts';
 import { TooLong } from '../../../api/http.ts';
 import * as v2 from '../../../api/v2.ts';
 import { range, transact } from '../../../api/v3.ts';
-import type { Folder, Space } from '../../../live/folder.ts';
+import type { Folder } from '../../../live/folder.ts';
 import { openFolder } from '../../../live/keys.ts';
 import { largestDirectory, openDirectory } from '../../../live/keys-v2.ts';
 import { SkipScan } from '../../../live/skip-scan.ts';
-import { settings } from '../../../settings.ts';
+import type { Space } from '../../../settings.ts';
 
 /** What is there under a name. */
 export interface Found {
@@ -108,15 +108,3 @@ const v2Space: KeySpace = {
 };
 
 export const spaces: Record<Space, KeySpace> = { v2: v2Space, v3: v3Space };
-
-/** Whether it is one of the keys that the gateway has its locks in, or a folder of them. */
-export function isGateways(space: Space, key: Bytes): boolean {
-	const own = settings.prefix + '/';
-	return space === settings.api && (key.startsWith(own) || (key.endsWith('/') && key.length > 1 && own.startsWith(key)));
-}
-
-/** Whether some of the gateway's keys are below a folder. */
-export function hasGateways(space: Space, prefix: Bytes): boolean {
-	const own = settings.prefix + '/';
-	return space === settings.api && (prefix.startsWith(own) || own.startsWith(prefix));
-}

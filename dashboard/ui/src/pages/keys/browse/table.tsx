@@ -2,17 +2,18 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
+import { isGateways } from '../../../api/own.ts';
 import { leaseHex } from '../../../api/v3.ts';
 import { type Entry, indexOf, type KeyEntry, position, type Preview } from '../../../live/entries.ts';
 import { enough } from '../../../live/ends.ts';
-import type { Folder, Space } from '../../../live/folder.ts';
+import type { Folder } from '../../../live/folder.ts';
 import { preview } from '../../../live/preview.ts';
 import { go, href } from '../../../router.ts';
+import type { Space } from '../../../settings.ts';
 import { count, size, Ttl } from '../../../ui/parts.tsx';
 import { Rows } from '../../../ui/rows.tsx';
 import { Data, label, Text } from '../../../ui/text.tsx';
 import { folderLabel, nameIn } from './names.ts';
-import { isGateways } from './spaces.ts';
 import { to } from './where.ts';
 
 export interface TableProps {

@@ -3,12 +3,13 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
 import { explain } from '../../../api/failure.ts';
-import type { Folder, Space } from '../../../live/folder.ts';
+import { isGateways } from '../../../api/own.ts';
+import type { Folder } from '../../../live/folder.ts';
 import { go } from '../../../router.ts';
+import type { Space } from '../../../settings.ts';
 import { Data, label, Text } from '../../../ui/text.tsx';
 import type { Branches, Item } from './branches.ts';
 import { folderOf } from './names.ts';
-import { isGateways } from './spaces.ts';
 import { to } from './where.ts';
 
 export function Tree({ space, prefix, branches, live }: { space: Space; prefix: Bytes; branches: Branches; live: Folder | undefined }) {

@@ -2,9 +2,8 @@
 
 import type { Bytes } from '../../../api/bytes.ts';
 import { normal, parent } from '../../../api/v2.ts';
-import type { Space } from '../../../live/folder.ts';
 import { href } from '../../../router.ts';
-import { settings } from '../../../settings.ts';
+import { settings, type Space } from '../../../settings.ts';
 import { folderOf } from './names.ts';
 
 export interface Where {

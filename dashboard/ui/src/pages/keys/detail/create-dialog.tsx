@@ -13,7 +13,7 @@ import type { CreateKeyProps } from './create.tsx';
 import { makeDraft } from './draft.ts';
 import { isDone, withLease } from './lease/change.ts';
 import { startChoice, TimeFields, timeOf } from './lease/time-fields.tsx';
-import { ownKey } from './own-keys.ts';
+import { meaningOf } from './own-keys.ts';
 import { openStore } from './store.ts';
 import { createV2 } from './store-v2.ts';
 import { createKey } from './store-v3.ts';
@@ -36,7 +36,7 @@ export function CreateDialog({ space, prefix, onClose }: CreateKeyProps) {
 	const readOnly = settings.readOnly ? 'This dashboard is for reading only: the gateway refuses its writes' : undefined;
 	const wrong = name === undefined ? 'Pairs of hexadecimal digits, for each byte' : undefined;
 	const wrongV2 = space === 'v2' && name !== undefined && (normal(name) === '/' || /(^|\/)\.{1,2}(\/|$)/.test(name)) ? 'A path, without . and ..' : undefined;
-	const own = name && ownKey(space, name);
+	const own = name && meaningOf(space, name);
 
 	const show = (key: Bytes): void => {
 		onClose();

@@ -4,7 +4,7 @@ import { asFailure, Failure } from '../../../api/failure.ts';
 import { confirm, say } from '../../../ui/dialog.tsx';
 import { label } from '../../../ui/text.tsx';
 import type { Seen } from './edit.ts';
-import { ownKey } from './own-keys.ts';
+import { meaningOf } from './own-keys.ts';
 import type { Base, Store } from './store.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { Base, Store } from './store.ts';
  */
 export async function deleteKey(store: Pick<Store, 'space' | 'name' | 'read' | 'remove'>, base: Base, tell: (seen: Seen, deleted: boolean) => void = () => undefined): Promise<boolean> {
 	const name = label(store.name);
-	const own = ownKey(store.space, store.name);
+	const own = meaningOf(store.space, store.name);
 	for (let changed = false; ; changed = true) {
 		const { revision } = base;
 		let other: Seen | undefined;

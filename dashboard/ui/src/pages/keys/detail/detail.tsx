@@ -4,9 +4,9 @@ import './detail.css';
 
 import { useEffect } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
+import type { Space } from '../../../settings.ts';
 import { Busy, Button, Empty } from '../../../ui/parts.tsx';
 import { detail } from './lazy.ts';
-import type { Space } from './store.ts';
 
 export interface KeyDetailProps {
 	space: Space;

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Bytes, fromText, toHex, toText } from '../../../api/bytes.ts';
 import { go, guardLeaving, href, place } from '../../../router.ts';
-import { settings } from '../../../settings.ts';
+import { settings, type Space } from '../../../settings.ts';
 import { confirm } from '../../../ui/dialog.tsx';
 import { Live } from '../../../ui/live.tsx';
 import { Busy, Button, Copy, Empty, Problem } from '../../../ui/parts.tsx';
@@ -17,9 +17,9 @@ import { type Editing, open } from './editing.ts';
 import { Facts } from './facts.tsx';
 import { History } from './history/history.tsx';
 import { LeaseDialog } from './lease/lease-dialog.tsx';
-import { ownKey } from './own-keys.ts';
+import { meaningOf } from './own-keys.ts';
 import { openForReader } from './reader.ts';
-import { openStore, type Space } from './store.ts';
+import { openStore } from './store.ts';
 import { Value } from './value.tsx';
 
 /** The key, and for whom alone it is kept, if it may not be shown now. */
@@ -240,7 +240,7 @@ function Tab({ id, selected, onSelect, children }: { id: string; selected: boole
 /** What has happened to the key while it was edited. */
 function Notices({ editing }: { editing: Editing }) {
 	const { stage } = editing.edit.value;
-	const own = ownKey(editing.store.space, editing.store.name);
+	const own = meaningOf(editing.store.space, editing.store.name);
 	if (stage.is === 'changed') return stage.theirs ? <Changed editing={editing} theirs={stage.theirs} /> : <Deleted editing={editing} />;
 	if (stage.is === 'unknown') {
 		return (

@@ -3,11 +3,10 @@
 
 import type { Bytes } from '../../../api/bytes.ts';
 import type { Opened } from '../../../live/stream.ts';
+import type { Space } from '../../../settings.ts';
 import type { Seen, Version } from './edit.ts';
 import { v2Store } from './store-v2.ts';
 import { v3Store } from './store-v3.ts';
-
-export type Space = 'v2' | 'v3';
 
 /** What a key is to be still when it is deleted. */
 export type Base = Pick<Version, 'revision'>;

@@ -2,12 +2,12 @@
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type Bytes, toText } from '../../../api/bytes.ts';
+import { isGateways } from '../../../api/own.ts';
 import { go } from '../../../router.ts';
 import { Button, count, Empty, Problem, size } from '../../../ui/parts.tsx';
 import { Rows } from '../../../ui/rows.tsx';
 import { Data, label, Text } from '../../../ui/text.tsx';
 import { folderLabel, nameIn } from '../browse/names.ts';
-import { isGateways } from '../browse/spaces.ts';
 import { to, type Where } from '../browse/where.ts';
 import type { Match } from './match.ts';
 import { type Hit, type Progress, Search } from './search.ts';

@@ -6,8 +6,8 @@ import { asFailure, Failure, isAbort } from '../../../api/failure.ts';
 import { TooLong } from '../../../api/http.ts';
 import { get, type Node } from '../../../api/v2.ts';
 import { range } from '../../../api/v3.ts';
-import type { Space } from '../../../live/folder.ts';
 import { largestDirectory } from '../../../live/keys-v2.ts';
+import type { Space } from '../../../settings.ts';
 import { type Match, matcher } from './match.ts';
 
 export interface Hit {

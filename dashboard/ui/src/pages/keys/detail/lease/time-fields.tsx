@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useState } from 'preact/hooks';
 import { leaseHex, leaseID, leases } from '../../../../api/v3.ts';
-import type { Space } from '../store.ts';
+import type { Space } from '../../../../settings.ts';
 import type { Time } from './change.ts';
 
 /** What stands in the fields. */
