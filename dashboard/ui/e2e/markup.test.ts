@@ -58,6 +58,10 @@ beforeAll(async () => {
 /** The texts can be read, and nothing of them has become an element. (That nothing ran, `open` sees to.) */
 async function reads(page: Page, texts: string[]): Promise<void> {
 	for (const text of texts) await shows(page, text);
+	await harmless(page);
+}
+
+async function harmless(page: Page): Promise<void> {
 	for (const selector of ['img[src="x"]', '[onerror]', '[onload]', 'script:not([src])', 'a[href^="javascript:" i]']) {
 		expect(await page.locator(selector).count(), selector).toBe(0);
 	}
@@ -75,13 +79,27 @@ const pages: Record<'v3' | 'v2', () => [path: string, texts: string[]][]> = {
 		[of('keys', 'key', 'value.json'), [image]],
 		[of('keys', 'key', 'value.yaml'), [image]],
 		[of('keys', 'key', 'value.html'), [image]],
+		// What is looked for, and what is found; what is not there, and is called so all the same.
+		...[image, script].flatMap((payload): [string, string[]][] => [
+			[of('keys', 'search', payload), [payload]],
+			[of('keys', 'search', `none ${payload}`), [`none ${payload}`]],
+			[of('keys', 'prefix', payload), [part(payload)]],
+			[of('keys', 'key', `none ${payload}`), [`none ${payload}`]],
+			[of('locks', 'filter', payload), [payload]],
+			[of('elections', 'filter', `none ${payload}`), [`none ${payload}`]],
+			[of('locks', 'name', `none ${payload}`), [`none ${payload}`]],
+		]),
 		['locks/', payloads],
 		['locks/?by=clients', payloads.map((payload) => `locks ${payload}`)],
 		...payloads.map((payload): [string, string[]] => [of('locks', 'name', payload), [payload, `waits ${payload}`]]),
 		['elections/', payloads],
 		['elections/?by=clients', [...payloads, ...payloads.map((payload) => `elects ${payload}`)]],
 		...payloads.map((payload): [string, string[]] => [of('elections', 'name', payload), [payload, `stands by ${payload}`]]),
-		['leases/', []],
+		// The key that is first of those that hang on it.
+		['leases/', [BigInt(lease).toString(16), `on a lease ${script}`]],
+		['leases/?filter=' + encodeURIComponent(image), [`on a lease ${image}`]],
+		['leases/?filter=' + encodeURIComponent(`none ${image}`), [`none ${image}`]],
+		[of('leases', 'id', image), [image]],
 		[of('leases', 'id', BigInt(lease).toString(16)), payloads.map((payload) => `on a lease ${payload}`)],
 	],
 	v2: () => [
@@ -89,6 +107,9 @@ const pages: Record<'v3' | 'v2', () => [path: string, texts: string[]][]> = {
 		['keys/', [image, address, `dir ${image}`]],
 		[of('keys', 'key', `/${image}`), [image]],
 		[of('keys', 'key', `/dir ${image}/${address}`), [address]],
+		[of('keys', 'search', image), [image]],
+		[of('keys', 'prefix', `/dir ${image}/`), [`dir ${image}`, address]],
+		[of('keys', 'prefix', `/none ${image}/`), [`none ${image}`]],
 		['locks/', payloads],
 		[of('locks', 'name', image), [image, `waits ${image}`]],
 		['elections/', payloads],
@@ -110,4 +131,22 @@ test.for(['v3', 'v2'] as const)('over %s', { timeout: 120_000 }, async (api, { o
 		}
 	}
 	expect(findings.join('\n')).toBe('');
+});
+
+test.for(['v3', 'v2'] as const)('what is asked and said about it, over %s', async (api, { open }) => {
+	const gateway = api === 'v3' ? v3 : v2;
+	const { page } = await open(gateway.page());
+	const end = async (path: string, ask: RegExp, yes: string): Promise<void> => {
+		await page.goto(gateway.page(path));
+		await page.getByRole('main').getByRole('button', { name: ask }).first().click();
+		const dialog = page.getByRole('dialog');
+		await dialog.getByText(image).first().waitFor();
+		await harmless(page);
+		await dialog.getByRole('button', { name: yes, exact: true }).click();
+		await page.locator('.toasts').getByText(image).first().waitFor();
+		await harmless(page);
+	};
+	await end(of('locks', 'name', image), /^Release/, 'Release');
+	await end(of('elections', 'name', image), /^Resign/, 'Resign');
+	await end(of('keys', 'key', api === 'v3' ? image : `/${image}`), /^Delete…$/, 'Delete');
 });
