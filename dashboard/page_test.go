@@ -123,7 +123,8 @@ func TestPage_notFoundInBrowser(t *testing.T) {
 func TestPage_kept(t *testing.T) {
 	p := NewPage(Settings{})
 	for up := range mostNear {
-		if p.at(up) != p.at(up) || !bytes.Equal(p.at(up).content, p.render(up).content) {
+		first, again := p.at(up), p.at(up)
+		if first != again || !bytes.Equal(first.content, p.render(up).content) {
 			t.Errorf("%d folders below its root, it is another one each time", up)
 		}
 	}
