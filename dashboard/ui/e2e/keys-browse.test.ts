@@ -236,6 +236,24 @@ test('a key or a folder is gone to by its name', async ({ open }) => {
 	await page.getByRole('dialog').waitFor();
 });
 
+test('a key whose code comes late does not take the focus from who types elsewhere', async ({ open }) => {
+	const { page } = await open(gateway.page('keys/?prefix=foo/'));
+	let release = (): void => undefined;
+	const held = new Promise<void>((resolve) => (release = resolve));
+	await page.route('**/key.js', async (route) => {
+		await held;
+		await route.continue();
+	});
+	await row(page, 'x').getByRole('link').click();
+	await page.waitForURL((url) => url.search.endsWith('key=foo/x'));
+	await press(page, '/');
+	const field = page.getByLabel('Go to a key or folder');
+	expect(await hasFocus(field)).toBe(true);
+	release();
+	await page.locator('.key-detail .cm-content').waitFor();
+	expect(await hasFocus(field)).toBe(true);
+});
+
 test('without a mouse: tree, table, delete', async ({ open }) => {
 	const etcd = cluster.etcd();
 	await etcd.put('board/one/a', '1');

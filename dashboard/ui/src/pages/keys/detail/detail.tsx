@@ -2,7 +2,7 @@
 
 import './detail.css';
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { Bytes } from '../../../api/bytes.ts';
 import type { Space } from '../../../settings.ts';
 import { Busy, Button, Empty } from '../../../ui/parts.tsx';
@@ -19,9 +19,16 @@ export interface KeyDetailProps {
 
 export function KeyDetail(props: KeyDetailProps) {
 	useEffect(detail.load, []);
+	// Who has gone elsewhere while the code was loaded stays there.
+	const gone = useRef(false);
+	useEffect(() => {
+		const onFocus = (): void => void (gone.current = true);
+		document.addEventListener('focusin', onFocus);
+		return () => document.removeEventListener('focusin', onFocus);
+	}, []);
 	const code = detail.content.value;
 	// With another key, it is another panel.
-	if (code) return <code.KeyPanel key={`${props.space} ${props.name}`} {...props} />;
+	if (code) return <code.KeyPanel key={`${props.space} ${props.name}`} {...props} takesFocus={() => !gone.current} />;
 	if (code === undefined) return <Busy />;
 	return (
 		<Empty title="This part of the page could not be loaded">

@@ -36,9 +36,9 @@ function useEditing(space: Space, name: Bytes): { editing: Editing; hidden: stri
 	return shown;
 }
 
-export function KeyPanel({ space, name, folder, onClose }: KeyDetailProps) {
+export function KeyPanel({ space, name, folder, onClose, takesFocus }: KeyDetailProps & { takesFocus: () => boolean }) {
 	const shown = useEditing(space, name);
-	return shown ? <Panel {...shown} folder={folder} onClose={onClose} /> : null;
+	return shown ? <Panel {...shown} folder={folder} onClose={onClose} takesFocus={takesFocus} /> : null;
 }
 
 /** Asks before edited text is left behind. Other views of the same key leave nothing behind. */
@@ -60,7 +60,7 @@ function useGuard(editing: Editing): void {
 	}, [edited, editing]);
 }
 
-function Panel({ editing, folder, hidden, onClose }: { editing: Editing; folder: Bytes; hidden: string | undefined; onClose: () => void }) {
+function Panel({ editing, folder, hidden, onClose, takesFocus }: { editing: Editing; folder: Bytes; hidden: string | undefined; onClose: () => void; takesFocus: () => boolean }) {
 	const { store, draft } = editing;
 	const edit = editing.edit.value;
 	const { stage } = edit;
@@ -73,7 +73,7 @@ function Panel({ editing, folder, hidden, onClose }: { editing: Editing; folder:
 	useEffect(() => {
 		const back = document.activeElement;
 		// Who has loaded this very address has not come from anywhere.
-		if (back instanceof HTMLElement && back !== document.body) panel.current?.focus({ preventScroll: true });
+		if (back instanceof HTMLElement && back !== document.body && takesFocus()) panel.current?.focus({ preventScroll: true });
 		return () => {
 			const within = document.activeElement === document.body || panel.current?.contains(document.activeElement);
 			if (!within) return;
