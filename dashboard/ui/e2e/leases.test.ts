@@ -29,6 +29,7 @@ const hex = (id: string): string => BigInt.asUintN(64, BigInt(id)).toString(16).
 const line = (page: Page, id: string): Locator => page.locator('.leases-line').filter({ hasText: hex(id) });
 const detail = (page: Page): Locator => page.locator('.queues-detail');
 const at = (id: string): string => `leases/?id=${hex(id)}`;
+const shortest = 5; // seconds, less than any of these leases is granted for
 const asked = (seen: { matching(path: string): unknown[] }): number => seen.matching('/v3/lease/timetolive').length;
 
 test('how long they have, and what hangs on them', async ({ open }) => {
@@ -41,8 +42,15 @@ test('how long they have, and what hangs on them', async ({ open }) => {
 	await page.locator('.leases-line').filter({ hasText: 'a gateway, and 1 who waits through it' }).waitFor();
 	const leases = await cluster.etcd().leases();
 	expect(await page.locator('.leases-line').count()).toBe(leases.length);
-	// Once each.
-	expect(asked(seen)).toBe(leases.length);
+	// Once each, and again only when its time was over.
+	for (const id of leases) {
+		const looks = seen.matching('/v3/lease/timetolive').filter(({ body, status }) => status === 200 && body.includes(id));
+		expect(looks.length, hex(id)).toBeGreaterThan(0);
+		for (const [i, look] of looks.entries()) {
+			const last = looks[i - 1];
+			if (last) expect(look.sent - last.sent, hex(id)).toBeGreaterThan(shortest * 1000);
+		}
+	}
 	const left = Number(/(\d+)m/.exec(await line(page, plain).innerText())![1]);
 	expect(Math.abs((await cluster.etcd().timeToLive(plain)) / 60 - left)).toBeLessThan(1.1);
 	await page.getByRole('link', { name: /lock customer1/ }).click();
@@ -75,6 +83,21 @@ test('keys that come and go are told, and nothing is asked meanwhile', async ({ 
 	await page.getByRole('button', { name: 'Refresh' }).click();
 	await expect.poll(() => line(page, silent).innerText()).toContain('of 8m 20s');
 	await etcd.revoke(silent);
+});
+
+test('what happens while the gateway is away shows afterwards', async ({ open }) => {
+	const etcd = cluster.etcd();
+	const own = await world.gateway({ etcd: cluster });
+	const mine = await etcd.grant(900);
+	const { page } = await open(own.page('leases'), { tolerate: ['console'] });
+	await expect.poll(() => line(page, mine).innerText()).toContain('nothing');
+	await own.kill();
+	await page.getByRole('status').getByText('reconnecting').waitFor();
+	await etcd.put('/meanwhile', 'x', mine);
+	await own.restart();
+	await expect.poll(() => line(page, mine).innerText(), { timeout: 10_000 }).toContain('/meanwhile');
+	await etcd.revoke(mine);
+	await own.stop();
 });
 
 test('one that ends is gone, with a key and without', async ({ open }) => {
