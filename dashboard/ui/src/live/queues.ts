@@ -142,8 +142,7 @@ export class Memory {
 		for (const queue of queues) {
 			const row = this.#byKey.get(queue.key);
 			if (!row || row.index !== queue.index || !queue.index) continue;
-			// Here it is cut off once: the truth is within the next second.
-			const deadline = at + queue.ttl * 1000 + 500;
+			const deadline = at + queue.ttl * 1000 + half;
 			this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
 		}
 		this.#draw();
@@ -172,11 +171,11 @@ export class Memory {
 		if (queue.queue.length === 0 && !was) return;
 		const same = was !== undefined && queue.index !== 0 && was.index === queue.index;
 		const said = at + queue.ttl * 1000;
-		const deadline = same && !renewed ? within(was.deadline, said) : said + (began ? whole : cutTwice);
+		const deadline = same && !renewed ? within(was.deadline, said) : said + (began ? 0 : half);
 		this.#byKey.set(queue.key, {
 			...queue,
 			deadline,
-			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl + 1,
+			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl,
 			since: !queue.index ? undefined : same ? was.since : { at, exact: began },
 		});
 		if (queue.queue.length === 0) {
@@ -227,15 +226,13 @@ export class Memory {
 	}
 }
 
-// The seconds that are left are told as whole ones, in events cut off twice, by etcd and by
-// the gateway: there, one to two seconds more are the truth. A grant has just happened: all
-// of its TTL is left, a moment less, and that has been cut off once.
-const cutTwice = 1_490;
-const whole = 1_000;
+// The seconds that are left are told as whole ones, cut off: up to one more is the truth.
+// Only of a grant, which has just happened, all of its TTL is told, and that is whole.
+const half = 490;
 
-/** What is known better is kept, as long as it fits what is said. */
+/** What is known better is kept, as long as it fits what is said: it may be cut off twice, by etcd and by the gateway. */
 function within(known: number, said: number): number {
-	return known >= said && known <= said + 2_000 ? known : said + whole;
+	return known >= said && known <= said + 2_000 ? known : said + 2 * half;
 }
 
 const memories: Record<Module, Memory> = { lock: new Memory(), leader: new Memory() };
