@@ -154,6 +154,18 @@ test('when the gateway has been upgraded, a page that was not loaded before says
 	expect(await page.getByText(said).count()).toBe(0);
 });
 
+test('when another gateway has the page than its scripts, it says so', async ({ open }) => {
+	const late = 'The dashboard has not been loaded so far';
+	const { page } = await open(plain.page());
+	expect(await page.getByText(late).count()).toBe(0);
+	await page.route('**/index.js', (route) => route.fulfill({ status: 404 }));
+	await page.goto(plain.page());
+	await page.getByText(late).waitFor();
+	await page.route('**/style.css', (route) => route.fulfill({ status: 404 }));
+	await page.goto(plain.page());
+	await page.getByText(late).waitFor();
+});
+
 test('when the gateway has been upgraded, what is being edited stays', async ({ open }) => {
 	const { page } = await open(plain.page());
 	await upgrade(page, ['editor']);

@@ -5,4 +5,6 @@ import { startRouter } from './router.ts';
 import { App } from './shell/app.tsx';
 
 startRouter();
-render(<App />, document.getElementById('app')!);
+const root = document.getElementById('app')!;
+root.replaceChildren();
+render(<App />, root);
