@@ -138,7 +138,7 @@ describe('what happens', () => {
 		};
 		// The page's clock ticks four times a second, and in which part of the time that an
 		// answer took it was true is not known.
-		const slack = 0.5;
+		const slack = 0.3;
 		const agree = async (what: string, shown: Locator, { from, to }: { from: number; to: number }): Promise<void> => {
 			const [text, at] = await shown.evaluate((element): [string, number] => [(element as HTMLElement).innerText, Date.now()]);
 			const [least, most] = [(from - at) / 1000 - 1 - slack, (to - at) / 1000 + 1 + slack];
