@@ -1,1 +1,1 @@
-import{t as e}from"./board.js";import{i as t}from"./queues.js";import{b as n}from"./index.js";function r(){return n(e,{words:t})}export{r as Locks};
+import{t as e}from"./board.js";import{i as t}from"./queues.js";import{S as n}from"./index.js";function r(){return n(e,{words:t})}export{r as Locks};
