@@ -228,7 +228,7 @@ test('a key or a folder is gone to by its name', async ({ open }) => {
 	await go('000777'); // in this folder
 	await page.waitForURL((url) => url.search.endsWith('key=many/000777'));
 	await go('many/0999');
-	await page.getByRole('link', { name: 'Show the 100 that begin so' }).click();
+	await page.getByRole('link', { name: 'Show the 100 that begin with it' }).click();
 	await page.getByText('100 keys').waitFor();
 	await go('no/such/key');
 	await page.getByText('There is no key no/such/key').waitFor();

@@ -122,7 +122,7 @@ test('what somebody else writes is shown at once, and edited text is kept', asyn
 	await button(page, 'Save').click();
 	await expect.poll(() => valueOf('/live')).toBe('mine');
 	await cluster.etcd().delete('/live');
-	await page.getByText('There is no such key').waitFor();
+	await page.getByText('The key is gone').waitFor();
 	expect(seen.matching('/v3/kv/txn')).toHaveLength(1);
 });
 
@@ -147,7 +147,7 @@ describe('a conflict', () => {
 		await expect.poll(() => dialog.locator('.cm-merge-a .cm-content').innerText()).toBe('theirs');
 		expect(await dialog.locator('.cm-merge-b .cm-content').innerText()).toBe('mine');
 		await axe(page);
-		await button(page, 'Keep editing mine on top of theirs').click();
+		await button(page, 'Keep editing mine').click();
 		expect(await content(page).innerText()).toBe('mine');
 		expect(await valueOf('/conflict/keep')).toBe('theirs');
 		await button(page, 'Save').click();
@@ -211,7 +211,7 @@ test('a key keeps its lease when it is saved, and gets another one without its v
 
 	await button(page, 'Lease…').click();
 	await page.getByLabel('Until it is deleted').check();
-	await button(page, 'Let it stay').click();
+	await button(page, 'Keep it for good').click();
 	await expect.poll(async () => (await etcd.get('/leased'))?.lease).toBe('0');
 	expect(await valueOf('/leased')).toBe('two');
 
@@ -544,7 +544,7 @@ describe('with the v2 API', () => {
 		await page.getByRole('dialog').waitFor({ state: 'detached' });
 		await button(page, 'TTL…').click();
 		await page.getByLabel('Until it is deleted').check();
-		await button(page, 'Let it stay').click();
+		await button(page, 'Keep it for good').click();
 		await expect.poll(async () => (await v2('/v2/key'))?.ttl).toBeUndefined();
 		expect((await v2('/v2/key'))?.value).toBe('three');
 		await page.getByRole('dialog').waitFor({ state: 'detached' });

@@ -6,7 +6,7 @@ describe('when a hold began', () => {
 	const entry = (text: string) => beginning(fromText(text));
 
 	it('is in the first line of its entry', () => {
-		expect(entry('{"state":"held","ttl":60,"since":1764374400,"made":"X"}\nbar')).toBe(1764374400_000);
+		expect(entry('{"state":"held","ttl":60,"since":1764374400,"made":"X"}\nbar')).toEqual({ at: 1764374400_000, ttl: 60 });
 	});
 
 	it('is not known of one that waits, of an older gateway, or of what is no entry', () => {

@@ -12,12 +12,17 @@ const atATime = 200;
 const atMost = 5_000;
 const maxBytes = 900_000;
 
-/**
- * When each hold began, in milliseconds since 1970 by the clock of the gateway that
- * granted it, by its index. Of very many entries only the first are read.
- */
-export async function beginnings(module: Module, signal?: AbortSignal): Promise<Map<number, number>> {
-	const found = new Map<number, number>();
+/** How a hold began. */
+export interface Beginning {
+	/** In milliseconds since 1970, by the clock of the gateway that granted it. */
+	at: number;
+	/** The seconds that it was granted for. */
+	ttl: number;
+}
+
+/** How each hold began, by its index. Of very many entries only the first are read. */
+export async function beginnings(module: Module, signal?: AbortSignal): Promise<Map<number, Beginning>> {
+	const found = new Map<number, Beginning>();
 	let key: Bytes = partOf(module);
 	const end = prefixEnd(key);
 	let limit = atATime;
@@ -25,8 +30,8 @@ export async function beginnings(module: Module, signal?: AbortSignal): Promise<
 		try {
 			const { kvs, more } = await range({ key, end, limit, maxBytes, quiet: true }, signal);
 			for (const kv of kvs) {
-				const since = beginning(kv.value);
-				if (since !== undefined) found.set(kv.createRevision, since);
+				const began = beginning(kv.value);
+				if (began) found.set(kv.createRevision, began);
 			}
 			const last = kvs.at(-1);
 			if (!more || !last) break;
@@ -40,12 +45,12 @@ export async function beginnings(module: Module, signal?: AbortSignal): Promise<
 	return found;
 }
 
-/** When the hold of an entry began, if it is one. */
-export function beginning(entry: Bytes): number | undefined {
+/** How the hold of an entry began, if it is one and says so. */
+export function beginning(entry: Bytes): Beginning | undefined {
 	const line = entry.slice(0, entry.indexOf('\n'));
 	try {
-		const { state, since } = JSON.parse(line) as { state?: unknown; since?: unknown };
-		return state === 'held' && typeof since === 'number' ? since * 1000 : undefined;
+		const { state, since, ttl } = JSON.parse(line) as { state?: unknown; since?: unknown; ttl?: unknown };
+		return state === 'held' && typeof since === 'number' && typeof ttl === 'number' ? { at: since * 1000, ttl } : undefined;
 	} catch {
 		return undefined; // somebody else's
 	}

@@ -4,6 +4,8 @@ import { preview } from './preview.ts';
 
 test('JSON is on one line', () => {
 	expect(preview(fromText('{\n  "a": [1, 2]\n}')).text).toBe('{"a":[1,2]}');
+	// Numbers that JavaScript can't hold, and names that are there twice, are in etcd all the same.
+	expect(preview(fromText('{ "id": 12345678901234567890, "f": 1.0,\n "a b": "c \\" d", "a b": 2 }')).text).toBe('{"id":12345678901234567890,"f":1.0,"a b":"c \\" d","a b":2}');
 	expect(preview(fromText('{ not JSON')).text).toBe('{ not JSON');
 });
 

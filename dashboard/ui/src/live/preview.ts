@@ -16,7 +16,9 @@ export function preview(value: Bytes): Preview {
 function line(text: string): string {
 	if (/^\s*[[{]/.test(text)) {
 		try {
-			return JSON.stringify(JSON.parse(text)).slice(0, shown);
+			JSON.parse(text);
+			// Its own digits and names, whatever a number of JavaScript could hold.
+			return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, (_, string: string | undefined) => string ?? '').slice(0, shown);
 		} catch {
 			// It only begins like JSON, or has been cut.
 		}

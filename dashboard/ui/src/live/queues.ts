@@ -3,7 +3,7 @@
 import { effect, type ReadonlySignal, signal } from '@preact/signals';
 import { Failure } from '../api/failure.ts';
 import { type EventName, list, listen, type Module, type ModuleEvent, type Queue, show } from '../api/modules.ts';
-import { beginnings } from '../api/records.ts';
+import { type Beginning, beginnings } from '../api/records.ts';
 import { settings } from '../settings.ts';
 import { keep, type Stream, watchdog } from './stream.ts';
 
@@ -19,7 +19,7 @@ export interface Since {
 export interface Row extends Queue {
 	/** When the holder's time is over, by this machine's clock, in milliseconds since 1970. */
 	deadline: number;
-	/** The most seconds that the holder has been seen to have. */
+	/** The seconds that the holder was given, at the grant or when it renewed; 0 if the page does not know. */
 	full: number;
 	since: Since | undefined;
 }
@@ -60,7 +60,7 @@ const lingering = 800;
 // After longer than that, it is not worth while to be told everything that has happened.
 const longGap = 5 * 60_000;
 // Of so many, since when they are held is looked up in etcd.
-const fewEnough = 300;
+const fewEnough = 1_000;
 
 const keptOfOne = 60;
 const keptOfAll = 200;
@@ -143,19 +143,19 @@ export class Memory {
 			const row = this.#byKey.get(queue.key);
 			if (!row || row.index !== queue.index || !queue.index) continue;
 			const deadline = at + queue.ttl * 1000 + half;
-			this.#byKey.set(queue.key, { ...row, deadline, full: Math.max(row.full, queue.ttl) });
+			this.#byKey.set(queue.key, { ...row, deadline, full: row.full && Math.max(row.full, queue.ttl) });
 		}
 		this.#draw();
 	}
 
-	/** Takes since when holders hold, by their indices. */
-	date(beginnings: ReadonlyMap<number, number>): void {
+	/** Takes how the holders' holds began, by their indices. */
+	date(beginnings: ReadonlyMap<number, Beginning>): void {
 		const now = Date.now();
 		for (const row of this.#byKey.values()) {
-			const at = beginnings.get(row.index);
-			if (at === undefined || row.since?.exact) continue;
+			const began = beginnings.get(row.index);
+			if (!began || row.since?.exact) continue;
 			// The gateway's clock and this one's need not agree.
-			this.#byKey.set(row.key, { ...row, since: { at: Math.min(at, now), exact: true } });
+			this.#byKey.set(row.key, { ...row, full: row.full || began.ttl, since: { at: Math.min(began.at, now), exact: true } });
 		}
 		this.#draw();
 	}
@@ -175,7 +175,7 @@ export class Memory {
 		this.#byKey.set(queue.key, {
 			...queue,
 			deadline,
-			full: same && !renewed ? Math.max(was.full, queue.ttl) : queue.ttl,
+			full: began || renewed ? queue.ttl : same ? was.full : 0,
 			since: !queue.index ? undefined : same ? was.since : { at, exact: began },
 		});
 		if (queue.queue.length === 0) {

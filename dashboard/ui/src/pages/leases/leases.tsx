@@ -7,7 +7,7 @@ import { type Lease, lease, leaseHex, leaseID, revoke } from '../../api/v3.ts';
 import { now } from '../../live/clock.ts';
 import { followLeases, type LeaseRow, type Leases as Following } from '../../live/leases.ts';
 import { go, href, parameter, place, text } from '../../router.ts';
-import { settings } from '../../settings.ts';
+import { gateway, settings } from '../../settings.ts';
 import { confirm, say, sayFailure } from '../../ui/dialog.tsx';
 import { Live } from '../../ui/live.tsx';
 import { Ago, Busy, Button, Copy, count, duration, Empty, Page, Problem, secondsLeft } from '../../ui/parts.tsx';
@@ -69,7 +69,8 @@ function Content({ leases }: { leases: Following }) {
 	const hex = text('id');
 	const id = hex === undefined ? undefined : leaseID(hex);
 	const rows = leases.rows.value;
-	const failure = leases.failure.value;
+	const rowless = rows === undefined ? leases.stream.failure.value : undefined;
+	const failure = leases.failure.value ?? rowless;
 	const [seen, setSeen] = useState<readonly string[]>([]);
 	// The one that is open is wanted too, wherever the list stands.
 	useEffect(() => leases.want(id === undefined ? ['', ...seen] : [id, ...seen.filter((other) => other !== id)]), [leases, seen, id, rows === undefined]);
@@ -95,7 +96,7 @@ function Content({ leases }: { leases: Following }) {
 
 function Nothing() {
 	return (
-		<Empty title="No leases" command="etcdctl lease grant 600">
+		<Empty title="No leases" command={`etcdctl --endpoints ${gateway.origin} lease grant 600`}>
 			A lease ends after its time unless it is kept alive, and takes along the keys that hang on it. This grants one:
 		</Empty>
 	);

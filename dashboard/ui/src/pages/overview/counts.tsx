@@ -35,7 +35,7 @@ const locks = (signal: AbortSignal): Promise<string> =>
 	queues('lock', (all, more) => `${number(all.filter((q) => q.index > 0).length, more)} held, ${number(waiting(all), more)} waiting`, signal);
 
 const elections = (signal: AbortSignal): Promise<string> =>
-	queues('leader', (all, more) => `${number(all.length, more)}, ${number(waiting(all), more)} waiting`, signal);
+	queues('leader', (all, more) => `${number(all.filter((q) => q.index > 0).length, more)} led, ${number(waiting(all), more)} waiting`, signal);
 
 /** How many wait in these queues. */
 export function waiting(all: readonly Queue[]): number {

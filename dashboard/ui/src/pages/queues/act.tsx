@@ -74,4 +74,4 @@ function Meaning({ words, queues, name, entry }: { words: Words; queues: Queues;
 	);
 }
 
-const byName = ' The gateway goes by the name here, so this page looks right before whether it is still under the same index.';
+const byName = ' A candidate goes by its name: right before, the page looks whether it is still the one with this index.';

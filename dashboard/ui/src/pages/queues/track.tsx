@@ -76,9 +76,11 @@ export function Drain({ deadline, full }: { deadline: number; full: number }) {
 	return (
 		<>
 			<span class="left">{duration(secondsLeft(deadline))}</span>
-			<i class="queues-drain" aria-hidden="true">
-				<b style={{ transform: `scaleX(${full ? Math.min(1, left / full).toFixed(3) : 0})` }} />
-			</i>
+			{full > 0 && (
+				<i class="queues-drain" aria-hidden="true">
+					<b style={{ transform: `scaleX(${Math.min(1, left / full).toFixed(3)})` }} />
+				</i>
+			)}
 		</>
 	);
 }

@@ -54,7 +54,7 @@ export function DeleteFolder({ space, prefix, onClose, onDeleted }: { space: Spa
 			{count && (
 				<p>
 					{keys === undefined ? 'There are more keys below it than can be counted here.' : keys === 1 ? 'There is 1 key below it.' : `There are ${said(keys)} keys below it.`} They are deleted at once, and so are those that
-					are made below it meanwhile. It can't be undone.
+					are made below it meanwhile. There is no way to bring all of them back at once.
 				</p>
 			)}
 			{gateways && <p class="note warn">Locks and elections are in there: deleting them takes each lock from its holder.</p>}

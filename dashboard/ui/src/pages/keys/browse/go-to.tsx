@@ -90,7 +90,7 @@ export function GoTo({ space, prefix, field, onCreate }: { space: Space; prefix:
 							<div class="keys-do">
 								{said.found && said.found.beginning > 0 && (
 									<a class="button small" href={to({ space, prefix: said.name })}>
-										Show the {count(said.found.beginning)} that begin so
+										Show the {count(said.found.beginning)} that begin with it
 									</a>
 								)}
 								{!settings.readOnly && (

@@ -31,7 +31,7 @@ describe('looking', () => {
 	test('shows what is there', () => expect(stage(clean)).toEqual({ is: 'clean', base: one }));
 	test('shows that nothing is there', () => expect(stage(seen(undefined, 4))).toEqual({ is: 'missing' }));
 	test('follows changes', () => expect(stage(clean, seen(two))).toEqual({ is: 'clean', base: two }));
-	test('follows a deletion', () => expect(stage(clean, seen(undefined, 2))).toEqual({ is: 'missing' }));
+	test('follows a deletion', () => expect(stage(clean, seen(undefined, 2))).toEqual({ is: 'missing', last: 1 }));
 	test('follows a key that comes', () => expect(stage(seen(undefined, 1), seen(two))).toEqual({ is: 'clean', base: two }));
 	test('takes no older word for a newer one', () => expect(stage(seen(two), clean)).toEqual({ is: 'clean', base: two }));
 });

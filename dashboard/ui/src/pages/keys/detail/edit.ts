@@ -39,7 +39,8 @@ interface Sent {
 }
 
 type Still =
-	| { readonly is: 'missing' }
+	/** Not there; last is the revision that it had when the page saw it last, if it has. */
+	| { readonly is: 'missing'; readonly last?: number | undefined }
 	| { readonly is: 'clean'; readonly base: Version }
 	/** Edited. */
 	| { readonly is: 'dirty'; readonly base: Version }
@@ -172,9 +173,11 @@ function then<S extends Stage>(stage: S, later: Seen | undefined): Stage {
 function seen(stage: Stage, { now, at }: Seen, same: boolean): Stage {
 	switch (stage.is) {
 		case 'opening':
-		case 'missing':
-		case 'clean':
 			return settled(now);
+		case 'missing':
+			return now ? settled(now) : stage;
+		case 'clean':
+			return now ? settled(now) : { is: 'missing', last: stage.base.revision };
 		case 'dirty':
 		case 'changed':
 			if (now && same) return settled(now);

@@ -297,12 +297,15 @@ function Deleted({ editing }: { editing: Editing }) {
 }
 
 function Gone({ editing }: { editing: Editing }) {
-	const { at } = editing.edit.value;
+	const { at, stage } = editing.edit.value;
+	const last = stage.is === 'missing' ? stage.last : undefined;
 	return (
-		<Empty title="There is no such key">
+		<Empty title={last ? 'The key is gone' : 'There is no such key'}>
 			{editing.store.space === 'v3' ? (
 				<>
-					It is not in etcd as of revision {at}: it was deleted, or has expired, or never was. If you know a revision at which it was there, the history can bring it back.
+					{last
+						? `It was deleted, or has expired, after revision ${last}. With that revision, the history can bring it back.`
+						: `It is not in etcd as of revision ${at}: it was deleted, or has expired, or never was. If you know a revision at which it was there, the history can bring it back.`}
 				</>
 			) : (
 				'It is not in etcd: it was deleted, or has expired, or never was.'

@@ -36,7 +36,7 @@ export function Value({ draft, label, readOnly, onSave, simple = false }: ValueP
 		: wrong
 			? wrong
 			: broken
-				? `Not valid JSON: ${broken}`
+				? `No valid JSON: ${broken}`
 				: !simple && editor.content.value === null
 					? 'The editor could not be loaded. This plain field works as well.'
 					: draft.long.value && form !== 'hex'
@@ -83,7 +83,7 @@ export function Value({ draft, label, readOnly, onSave, simple = false }: ValueP
 					</Button>
 				)}
 				<CopyNow draft={draft} />
-				<span class={`value-said ${wrong || refused ? 'wrong' : ''}`} role="status" title={said}>
+				<span class={`value-said ${wrong || refused ? 'wrong' : broken ? 'broken' : ''}`} role="status" title={said}>
 					{said}
 				</span>
 			</div>

@@ -46,7 +46,7 @@ export function Conflict({ editing }: { editing: Editing }) {
 					Take theirs
 				</Button>
 				<Button autofocus kind="primary" disabled={busy} onClick={editing.keepMine}>
-					Keep editing mine on top of theirs
+					Keep editing mine
 				</Button>
 			</div>
 		</Dialog>

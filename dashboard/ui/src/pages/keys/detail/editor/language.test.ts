@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { detect, formatJSON, longest, problem } from './language.ts';
 
 describe('detect', () => {
@@ -36,6 +36,11 @@ describe('detect', () => {
 test('a problem of JSON is told, or none', () => {
 	expect(problem('{"a":1}')).toBeUndefined();
 	expect(problem('{"a":}')).toBeTypeOf('string');
+	// As Chromium says it, with the place at the end, where it is cut off.
+	vi.spyOn(JSON, 'parse').mockImplementation(() => {
+		throw new SyntaxError("Expected ',' or '}' after property value in JSON at position 12 (line 2 column 5)");
+	});
+	expect(problem('{}')).toBe("line 2, column 5: Expected ',' or '}' after property value");
 });
 
 describe('formatJSON', () => {

@@ -31,13 +31,16 @@ function isYAML(text: string): boolean {
 	return pairs > 1 || (pairs === 1 && /^(---|#)/.test(text));
 }
 
-/** What is wrong with the JSON; undefined if nothing is. */
+/** What is wrong with the JSON, the place first; undefined if nothing is. */
 export function problem(text: string): string | undefined {
 	try {
 		JSON.parse(text);
 		return undefined;
 	} catch (thrown) {
-		return String(thrown instanceof Error ? thrown.message : thrown);
+		const message = String(thrown instanceof Error ? thrown.message : thrown);
+		const [, line, column] = /\(line (\d+) column (\d+)\)/.exec(message) ?? [];
+		const what = message.replace(/ in JSON at position \d+.*$/, '');
+		return line ? `line ${line}, column ${column}: ${what}` : what;
 	}
 }
 

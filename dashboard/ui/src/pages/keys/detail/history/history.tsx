@@ -123,7 +123,7 @@ export function History({ editing }: { editing: Editing }) {
 				{!busy && end === 'created' && last && <span class="muted">Created at revision {count(last.created)}. An earlier key of the same name, if there was one, is not shown.</span>}
 				{!busy && end === 'compacted' && <span class="muted">etcd has been compacted: what is older is gone.</span>}
 				{failure && <Problem failure={failure} retry={() => void go(last ? last.revision - 1 : (newest ?? 0), versions)} />}
-				{!now && <AsOf busy={busy} onGo={(revision) => void go(revision, [])} />}
+				{!now && <AsOf busy={busy} last={lastSeen(editing)} onGo={(revision) => void go(revision, [])} />}
 			</div>
 			{picked && <Picked key={picked.revision} editing={editing} past={picked} older={after(versions, picked)} />}
 			{!picked && versions.length > 0 && <p class="muted detail-pad">Pick a revision to see what it was.</p>}
@@ -137,8 +137,14 @@ function after(versions: readonly Past[], past: Past): Past | undefined {
 	return i < 0 ? undefined : versions[i + 1];
 }
 
-function AsOf({ busy, onGo }: { busy: boolean; onGo: (revision: number) => void }) {
-	const [text, setText] = useState('');
+/** The revision that the key had when it was last there, as far as is known; 0 if it is not. */
+function lastSeen(editing: Editing): number {
+	const { stage } = editing.edit.value;
+	return stage.is === 'missing' ? (stage.last ?? 0) : 0;
+}
+
+function AsOf({ busy, last, onGo }: { busy: boolean; last: number; onGo: (revision: number) => void }) {
+	const [text, setText] = useState(last > 0 ? String(last) : '');
 	const revision = /^[1-9]\d*$/.test(text.trim()) ? Number(text) : undefined;
 	return (
 		<form

@@ -68,7 +68,7 @@ export function LeaseDialog({ editing, onClose }: { editing: Editing; onClose: (
 				<div class="buttons">
 					<Button onClick={onClose}>Cancel</Button>
 					<Button type="submit" kind="primary" disabled={busy || !time || !now}>
-						{choice.kind === 'none' ? 'Let it stay' : choice.kind === 'ttl' ? 'Set the TTL' : 'Put it on this lease'}
+						{choice.kind === 'none' ? 'Keep it for good' : choice.kind === 'ttl' ? 'Set the TTL' : 'Put it on this lease'}
 					</Button>
 				</div>
 			</form>

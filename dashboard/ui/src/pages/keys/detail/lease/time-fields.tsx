@@ -61,7 +61,7 @@ export function TimeFields({ space, choice, onChange }: { space: Space; choice: 
 					{wrong && <small class="wrong">A whole number of seconds, at least 1</small>}
 				</label>
 			)}
-			{space === 'v3' && radio('lease', 'As long as a lease that there is')}
+			{space === 'v3' && radio('lease', 'On a lease that exists')}
 			{choice.kind === 'lease' && (
 				<label class="field">
 					<span>Lease, in hexadecimal digits</span>
