@@ -21,7 +21,7 @@ dashboard: $(MODULES) ## build dashboard/dist, which is committed: nothing else 
 	npm --prefix dashboard/ui run --silent build
 
 pictures: test-tools ## make the README's pictures of the dashboard anew
-	CHARTED=120000 npm --prefix dashboard/ui run --silent e2e -- e2e/shots.test.ts
+	CHARTED=75000 npm --prefix dashboard/ui run --silent e2e -- e2e/shots.test.ts -t wide
 	@mkdir -p dashboard/pictures; for scheme in light dark; do for picture in overview:overview key-json:keys locks:locks; do \
 		cp dashboard/ui/shots/$${picture%:*}-$$scheme-wide.png dashboard/pictures/$${picture#*:}-$$scheme.png || exit 1; \
 	done; done

@@ -22,7 +22,7 @@ export default defineConfig({
 		globalSetup: './e2e/setup.ts',
 		// A process for each file: the kernel kills what it has started when it ends.
 		pool: 'forks',
-		maxWorkers: 3, // they wait more than they do
+		maxWorkers: 2,
 		sequence: { sequencer: LongestFirst },
 		testTimeout: 60_000,
 		hookTimeout: 90_000,

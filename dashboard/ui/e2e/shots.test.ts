@@ -50,7 +50,7 @@ const pictures: Picture[] = [
 	{ name: 'v2-overview', path: '', api: 'v2', text: 'member0' },
 ];
 
-/** How long the overview's charts are about, at least. The README's pictures show two minutes. */
+/** How long the overview's charts are about, at least. The README's pictures show more. */
 const charted = Number(process.env['CHARTED'] ?? 12_000);
 
 describe.for(schemes)('%s', (scheme) => {
