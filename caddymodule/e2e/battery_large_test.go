@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -21,10 +20,10 @@ import (
 // of 200 MB. One etcd is asked both ways.
 func TestBattery_large(t *testing.T) {
 	t.Parallel()
-	etcd := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithData(memory(t)))
+	etcd := etcdtest.StartProcess(t, etcdtest.V37, etcdtest.WithData(etcdtest.Memory(t)))
 	g := start(t, onEtcd(etcd.Endpoint))
-	direct := &side{t: t, url: etcd.Endpoint, host: strings.TrimPrefix(etcd.Endpoint, "http://"), dir: memory(t)}
-	through := &side{t: t, url: g.url, host: g.site, dir: memory(t)}
+	direct := &side{t: t, url: etcd.Endpoint, host: strings.TrimPrefix(etcd.Endpoint, "http://"), dir: etcdtest.Memory(t)}
+	through := &side{t: t, url: g.url, host: g.site, dir: etcdtest.Memory(t)}
 	fill(t, etcd.Endpoint)
 	for _, ctl := range []etcdtest.Version{etcdtest.V37, etcdtest.V34} {
 		t.Run("100,000 keys, etcdctl "+string(ctl), func(t *testing.T) {
@@ -44,21 +43,6 @@ func TestBattery_large(t *testing.T) {
 			t.Errorf("the snapshots differ: %s\n%s", want, got)
 		}
 	})
-}
-
-// memory is a folder that is not on a disk, if there is one with enough room: whoever
-// waits until something is written, waits for what others write, too.
-func memory(t *testing.T) string {
-	t.Helper()
-	const room = 2 << 30
-	var is syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &is); err == nil && is.Bavail*uint64(is.Bsize) >= room {
-		if dir, err := os.MkdirTemp("/dev/shm", "battery"); err == nil { //nolint:usetesting // TempDir cannot choose where
-			t.Cleanup(func() { _ = os.RemoveAll(dir) })
-			return dir
-		}
-	}
-	return t.TempDir()
 }
 
 // snapshot saves one, and returns what is in it: etcdctl's sum of all keys. (Two

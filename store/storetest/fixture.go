@@ -72,9 +72,18 @@ func (f *fixture) ctx() context.Context {
 // eventually polls until ok.
 func (f *fixture) eventually(within time.Duration, what string, ok func() bool) {
 	f.Helper()
+	f.eventuallyOr(within, ok, func() {
+		f.Helper()
+		f.Fatalf("not within %v: %s", within, what)
+	})
+}
+
+// eventuallyOr is eventually for those who say themselves what was wrong at the last look.
+func (f *fixture) eventuallyOr(within time.Duration, ok func() bool, fail func()) {
+	f.Helper()
 	for deadline := time.Now().Add(within); !ok(); time.Sleep(interval) {
 		if time.Now().After(deadline) {
-			f.Fatalf("not within %v: %s", within, what)
+			fail()
 		}
 	}
 }

@@ -25,17 +25,23 @@ var observeTests = []test{
 // two writes for one call.
 func (o *observer) untilAll(pictures []picture) {
 	o.f.Helper()
-	o.until(pictures[len(pictures)-1].within(o.scope))
-	_, now := o.begin()
-	calls := o.seen()
-	for i, want := range pictures {
-		for !o.f.same(now, want.within(o.scope)) {
-			if len(calls) == 0 {
-				o.f.Fatalf("the observer of %+v missed number %d, or it came out of order:\n%v", o.scope, i, want)
+	_, first := o.begin()
+	missed := 0
+	o.f.eventuallyOr(patience, func() bool {
+		// How it looks at the end, it may also have looked on the way there.
+		now, calls := first, o.seen()
+		for missed = 0; missed < len(pictures); missed++ {
+			for !o.f.same(now, pictures[missed].within(o.scope)) {
+				if len(calls) == 0 {
+					return false
+				}
+				now, calls = calls[0].after, calls[1:]
 			}
-			now, calls = calls[0].after, calls[1:]
 		}
-	}
+		return true
+	}, func() {
+		o.f.Fatalf("the observer of %+v missed number %d, or it came out of order:\n%v", o.scope, missed, pictures[missed])
+	})
 }
 
 func observerIsToldOfEveryChange(f *fixture) {
