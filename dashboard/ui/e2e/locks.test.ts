@@ -374,7 +374,7 @@ describe('etcd’s own clients', () => {
 		await make('/app/election', 'candidate');
 		await etcd.put('/app/mutex/ff', ''); // no lease
 		const { page } = await open(gateway.page('locks/?by=clients'));
-		const hex = (lease: string): string => `lease ${BigInt(lease).toString(16)}`;
+		const hex = (lease: string): string => `lease ${BigInt(lease).toString(16).padStart(16, '0')}`;
 		const shown = async (): Promise<string[]> => [await holder(page, '/app/mutex').innerText(), ...(await waiters(page, '/app/mutex'))];
 		await expect.poll(shown).toEqual([hex(first), hex(second)]);
 		expect(await page.locator('.queues-name').allInnerTexts()).toEqual(['/app/mutex']);
