@@ -51,6 +51,9 @@ func tunnels(t *testing.T, address string) (url string, asked func() []string) {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
+		// From here on the server does not wait for it any more.
+		copying.Add(1)
+		defer copying.Done()
 		near, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
