@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -33,16 +32,7 @@ func (g *gateway) ask(method, path string, header http.Header) reply {
 		g.t.Fatal(err)
 	}
 	maps.Copy(req.Header, header)
-	resp, err := g.client.Do(req)
-	if err != nil {
-		return reply{err: err}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return reply{status: resp.StatusCode, header: resp.Header}
-	}
-	text, err := io.ReadAll(resp.Body)
-	return reply{err: err, status: resp.StatusCode, body: string(text), header: resp.Header}
+	return answered(g.client.Do(req))
 }
 
 // What a page of another site sends that may write is refused, below /mod and on

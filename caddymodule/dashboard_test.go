@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,13 +19,7 @@ func (g *gateway) step(method, path string) reply {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	resp, err := g.RoundTrip(req)
-	if err != nil {
-		return reply{err: err}
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return reply{err: err, status: resp.StatusCode, body: string(text), header: resp.Header}
+	return answered(g.RoundTrip(req))
 }
 
 // The dashboard is at its address, also below a prefix that is taken off on the way to

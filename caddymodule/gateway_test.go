@@ -161,11 +161,19 @@ func (g *gateway) send(method, path string, body io.Reader) reply {
 	if err != nil {
 		return reply{err: err}
 	}
-	resp, err := g.client.Do(req)
+	return answered(g.client.Do(req))
+}
+
+// answered reads an answer whole, but for that of a request that has become a
+// WebSocket: those have no end.
+func answered(resp *http.Response, err error) reply {
 	if err != nil {
 		return reply{err: err}
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return reply{status: resp.StatusCode, header: resp.Header}
+	}
 	text, err := io.ReadAll(resp.Body)
 	return reply{err: err, status: resp.StatusCode, body: string(text), header: resp.Header}
 }

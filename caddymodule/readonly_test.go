@@ -3,7 +3,6 @@ package caddymodule_test
 import (
 	"context"
 	"encoding/binary"
-	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -54,16 +53,7 @@ func (a attempt) sentBy(t *testing.T, rt http.RoundTripper, address string, head
 	}
 	maps.Copy(req.Header, a.header)
 	maps.Copy(req.Header, header)
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return reply{err: err}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return reply{status: resp.StatusCode, header: resp.Header}
-	}
-	text, err := io.ReadAll(resp.Body)
-	return reply{err: err, status: resp.StatusCode, body: string(text), header: resp.Header}
+	return answered(rt.RoundTrip(req))
 }
 
 const (

@@ -185,10 +185,7 @@ func (x *examiner) dashboard() {
 
 // readOnly has a page of a gateway's own site write, where it may only look.
 func (x *examiner) readOnly(e *etcd) {
-	g := e.gateway(x)
-	g.directive = "etcd {\n\t\tdashboard {\n\t\t\tread_only\n\t\t}\n\t}"
-	g.configure(g.etcd)
-	g.reload()
+	g := x.gatewayWith(e, "etcd {\n\t\tdashboard {\n\t\t\tread_only\n\t\t}\n\t}")
 	x = x.on(g)
 	page := []string{"Origin", g.url, "Sec-Fetch-Site", "same-origin"}
 	for _, c := range []struct{ method, target string }{

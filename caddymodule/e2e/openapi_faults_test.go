@@ -13,12 +13,18 @@ func (x *examiner) on(g *gateway) *examiner {
 	return &examiner{T: x.T, contract: x.contract, gateway: g}
 }
 
-// tooMany asks a gateway at which no more may wait.
-func (x *examiner) tooMany(e *etcd) {
+// gatewayWith is a gateway whose site has that directive.
+func (x *examiner) gatewayWith(e *etcd, directive string) *gateway {
 	g := e.gateway(x)
-	g.directive = "etcd {\n\t\tlock {\n\t\t\tmax_waiting 1\n\t\t}\n\t\tleader {\n\t\t\tmax_waiting 1\n\t\t}\n\t}"
+	g.directive = directive
 	g.configure(g.etcd)
 	g.reload()
+	return g
+}
+
+// tooMany asks a gateway at which no more may wait.
+func (x *examiner) tooMany(e *etcd) {
+	g := x.gatewayWith(e, "etcd {\n\t\tlock {\n\t\t\tmax_waiting 1\n\t\t}\n\t\tleader {\n\t\t\tmax_waiting 1\n\t\t}\n\t}")
 	x = x.on(g)
 	for space, c := range map[string]probe{
 		"lock":   {method: "POST", target: "lock/many?ttl=60"},

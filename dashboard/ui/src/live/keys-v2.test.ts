@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { fromText, toText } from '../api/bytes.ts';
 import type { RawNode } from '../api/v2.ts';
+import { chance } from './chance.fixture.ts';
 import type { Folder } from './folder.ts';
 import { openDirectory } from './keys-v2.ts';
 
@@ -17,15 +18,6 @@ interface Stored {
 interface Told {
 	action: string;
 	node: RawNode;
-}
-
-/** Numbers that look like chance, the same ones each time. */
-function chance(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-		return Math.floor((state / 2 ** 32) * below);
-	};
 }
 
 /** The directory /d, and in it keys and directories without anything in them. */

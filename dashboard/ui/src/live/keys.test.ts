@@ -7,19 +7,11 @@ import { Failure } from '../api/failure.ts';
 import type { KeyValue, Range, RangeOptions } from '../api/v3.ts';
 import type { Change, WatchHandlers, WatchOptions } from '../api/watch.ts';
 import { subfolder } from '../api/folders.ts';
+import { chance } from './chance.fixture.ts';
 
 interface Event {
 	revision: number;
 	change: Change;
-}
-
-/** Numbers that look like chance, the same ones each time. */
-function chance(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-		return Math.floor((state / 2 ** 32) * below);
-	};
 }
 
 class FakeEtcd {
