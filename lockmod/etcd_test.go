@@ -140,6 +140,10 @@ func TestEtcdAway_I5(t *testing.T) {
 	places := g.queued(t, "k", 3)
 
 	server.Stop()
+	// A request that the breaking connection takes along is unknown, not unavailable.
+	if _, err := g.Queue(t.Context(), "other"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("reading with etcd away: %v, want ErrUnavailable", err)
+	}
 	start := time.Now()
 	if _, err := g.Acquire(t.Context(), request("other")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("acquiring with etcd away: %v, want ErrUnavailable", err)
