@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // What takes longest begins first, so that nothing is left for one worker at the end.
-const longest = ['shots', 'keys-edit', 'keys-browse', 'overview', 'locks', 'shell'];
+const longest = ['keys-browse', 'shots', 'overview', 'locks', 'shell', 'keys-edit', 'keys-save', 'markup'];
 
 class LongestFirst extends BaseSequencer {
 	override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -1,8 +1,9 @@
 // The elections, live: who leads since when, who stands by, what has changed, and who is
 // made to resign.
 
-import type { Locator, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
+import { detail, entries, line, live } from './queues.ts';
 import { clientsKey } from './seed.ts';
 import { axe, eventually, expect, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
@@ -28,16 +29,12 @@ async function stand({ mod }: Gateway, election: string, ...names: string[]): Pr
 	}
 }
 
-const line = (page: Page, name: string): Locator => page.locator('.queues-line').filter({ has: page.locator('.queues-name').getByText(name, { exact: true }) });
-const detail = (page: Page): Locator => page.locator('.queues-detail');
-const entries = (page: Page): Promise<string[]> => detail(page).locator('.queues-entry .cut').allInnerTexts();
 const timeline = async (page: Page): Promise<string[]> =>
 	(await detail(page).locator('.queues-history li').all()).reduce<Promise<string[]>>(
 		async (all, item) => [...(await all), `${await item.locator('.cut').first().innerText()} ${await item.locator('.queues-verb').innerText()}`],
 		Promise.resolve([]),
 	);
 const at = (name: string): string => `elections/?name=${encodeURIComponent(name)}`;
-const live = (page: Page): Promise<void> => page.getByRole('status').getByText('live', { exact: true }).waitFor();
 
 test('who leads, since when, and who stands by', async ({ open }) => {
 	const { page } = await open(gateway.page('elections'));

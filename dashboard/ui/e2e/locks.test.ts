@@ -1,45 +1,28 @@
-// The locks, live: against real gateways that are reloaded and killed, and etcds whose
-// leader dies.
+// The locks, live: their holders and queues, what happens to them, and an end to it.
 
-import type { Locator, Page } from 'playwright-core';
+import type { Locator } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
 import { locks as company } from './company.ts';
-import { clientsKey, seedQueues } from './seed.ts';
+import { detail, entries, holder, line, live, until, waiters } from './queues.ts';
+import { seedQueues } from './seed.ts';
 import { axe, eventually, expect, press, shot, tabTo, test, useWorld, type Gateway } from './test.ts';
-import { Cluster } from './world/cluster.ts';
 
 const world = useWorld();
-let cluster: Cluster;
 let gateway: Gateway;
 let readOnly: Gateway;
 let v2: Gateway;
 beforeAll(async () => {
-	const [three, old] = await Promise.all([world.cluster({ members: 3 }), world.cluster({ version: '3.5' })]);
-	cluster = three;
+	const [one, old] = await Promise.all([world.cluster(), world.cluster({ version: '3.5' })]);
 	[gateway, readOnly, v2] = await Promise.all([
-		world.gateway({ etcd: three }),
-		world.gateway({ etcd: three, readOnly: true }),
+		world.gateway({ etcd: one }),
+		world.gateway({ etcd: one, readOnly: true }),
 		world.gateway({ etcd: old, api: 'v2' }),
 	]);
 	world.onEnd(() => [gateway, v2].forEach(({ mod }) => mod.abortAll()));
 	await seedQueues(gateway.mod);
 });
 
-/** The line of a lock. */
-const line = (page: Page, name: string): Locator => page.locator('.queues-line').filter({ has: page.locator('.queues-name').getByText(name, { exact: true }) });
-const holder = (page: Page, name: string): Locator => line(page, name).locator('.queues-holder');
-const waiters = (page: Page, name: string): Promise<string[]> => line(page, name).locator('.queues-waiter').allInnerTexts();
-const detail = (page: Page): Locator => page.locator('.queues-detail');
-const entries = (page: Page): Promise<string[]> => detail(page).locator('.queues-entry .cut').allInnerTexts();
-const live = (page: Page): Promise<void> => page.getByRole('status').getByText('live', { exact: true }).waitFor();
 const at = (name: string): string => `locks/?name=${encodeURIComponent(name)}`;
-
-/** How many milliseconds it takes from now until the page shows it. */
-async function until(look: () => Promise<boolean>): Promise<number> {
-	const began = performance.now();
-	await eventually(look, { every: 10 });
-	return performance.now() - began;
-}
 
 describe('twenty locks', () => {
 	test('their holders and queues, in order', async ({ open }) => {
@@ -286,126 +269,6 @@ describe('one of them', () => {
 		await release.waitFor();
 		expect(await release.isDisabled()).toBe(true);
 		expect(await release.getAttribute('title')).toContain('read_only');
-	});
-});
-
-describe('faults', () => {
-	test('a gateway that is reloaded, killed and started again', async ({ open }) => {
-		const own = await world.gateway({ etcd: cluster });
-		const { page } = await open(own.page(at('fault')), { tolerate: ['console'] });
-		await live(page);
-		own.reload();
-		await gateway.mod.lock('fault', { value: 'one', ttl: 300 });
-		await expect.poll(() => entries(page)).toEqual(['one']);
-		await own.kill(); // its own: nobody else misses it
-		await page.getByRole('status').getByText('reconnecting').waitFor();
-		await gateway.mod.release('fault', { value: 'one' });
-		await gateway.mod.lock('fault', { value: 'two', ttl: 300 });
-		await own.restart();
-		await expect.poll(() => entries(page), { timeout: 10_000 }).toEqual(['two']);
-		await live(page);
-		expect(await detail(page).locator('.queues-history li').allInnerTexts()).toHaveLength(3);
-		await gateway.mod.release('fault', { value: 'two' });
-		await own.stop();
-	});
-
-	test('without a leader no page says that it is live', { timeout: 90_000 }, async ({ open }) => {
-		const three = await world.cluster({ members: 3 });
-		// One that asks the member that will be cut off.
-		const own = await world.gateway({ etcd: new Cluster(three.version, three.members.slice(0, 1)) });
-		await three.etcd().put('here', 'x', await three.etcd().grant(600));
-		const paths = ['keys/', 'keys/?key=here', 'leases/', 'locks/?by=clients'];
-		const pages = await Promise.all(paths.map(async (path) => (await open(own.page(path), { tolerate: ['console'] })).page));
-		const said = (page: Page): Promise<string[]> => page.locator('main').getByRole('status').getByText('live', { exact: true }).allInnerTexts();
-		for (const page of pages) await page.locator('main').getByRole('status').getByText('live', { exact: true }).first().waitFor();
-		const [, one, two] = three.members;
-		await Promise.all([one?.kill(), two?.kill()]);
-		const took = await until(async () => (await Promise.all(pages.map(said))).flat().length === 0);
-		console.log('milliseconds until no page says live:', Math.round(took));
-		expect(took).toBeLessThan(10_000);
-		await Promise.all([one?.restart(), two?.restart()]);
-		await three.etcd().put('later', 'x');
-		for (const [i, page] of pages.entries()) await expect.poll(() => said(page), { timeout: 20_000 }).toHaveLength(i === 1 ? 2 : 1);
-		await pages[0]?.getByText('later', { exact: true }).first().waitFor();
-		await own.stop();
-	});
-
-	test('etcd’s leader dies', async ({ open }) => {
-		const { page } = await open(gateway.page(at('failover')), { tolerate: ['console'] });
-		await gateway.mod.lock('failover', { value: 'before', ttl: 300 });
-		const waiter = gateway.mod.acquire('failover', { value: 'after', ttl: 300 });
-		await expect.poll(() => entries(page)).toEqual(['before', 'after']);
-		const leader = await cluster.leader();
-		try {
-			await leader.kill();
-			await eventually(async () => [200, 404].includes((await gateway.mod.release('failover', { value: 'before' })).status), { within: 20_000, every: 200 });
-			expect((await waiter.reply).status).toBe(200);
-			await expect.poll(() => entries(page), { timeout: 10_000 }).toEqual(['after']);
-		} finally {
-			await leader.restart();
-		}
-		await gateway.mod.release('failover', { value: 'after' });
-		await detail(page).getByText('Nobody holds it').waitFor();
-	});
-});
-
-describe('etcd’s own clients', () => {
-	test('are the only stream while they are looked at', async ({ open }) => {
-		const { page, seen } = await open(gateway.page('locks/'));
-		await live(page);
-		await page.getByRole('link', { name: 'etcd’s own clients' }).click();
-		await live(page);
-		const streams = (): string[] => seen.requests.filter(({ answered, ended }) => answered !== undefined && ended === undefined).map(({ url }) => new URL(url).pathname);
-		await expect.poll(streams).toEqual(['/v3/watch']);
-		await page.getByRole('link', { name: 'The gateway’s' }).click();
-		await live(page);
-		await expect.poll(streams).toEqual(['/mod/v2/lock/']);
-	});
-
-	test('are found, are told of, and are in their order', async ({ open }) => {
-		const etcd = cluster.etcd();
-		const make = async (prefix: string, value = ''): Promise<string> => {
-			const lease = await etcd.grant(300);
-			await etcd.put(clientsKey(prefix, lease), value, lease);
-			return lease;
-		};
-		const first = await make('/app/mutex');
-		const second = await make('/app/mutex');
-		await make('/app/election', 'candidate');
-		await etcd.put('/app/mutex/ff', ''); // no lease
-		const { page } = await open(gateway.page('locks/?by=clients'));
-		const hex = (lease: string): string => `lease ${BigInt(lease).toString(16).padStart(16, '0')}`;
-		const shown = async (): Promise<string[]> => [await holder(page, '/app/mutex').innerText(), ...(await waiters(page, '/app/mutex'))];
-		await expect.poll(shown).toEqual([hex(first), hex(second)]);
-		expect(await page.locator('.queues-name').allInnerTexts()).toEqual(['/app/mutex']);
-		const third = await make('/app/mutex');
-		await expect.poll(shown, { timeout: 1000 }).toEqual([hex(first), hex(second), hex(third)]);
-		await etcd.revoke(first);
-		await expect.poll(shown, { timeout: 1000 }).toEqual([hex(second), hex(third)]);
-		expect(await page.getByText('/_etcd/').count()).toBe(0);
-		await shot({ page, scheme: 'light', width: 'wide' } as Parameters<typeof shot>[0], 'locks-clients');
-		await axe(page);
-	});
-
-	test('are not looked for among very many keys before it has been asked', async ({ open }) => {
-		const many = await world.cluster();
-		const etcd = many.etcd();
-		await etcd.fill(25_000, '/many/');
-		const lease = await etcd.grant(300);
-		await etcd.put(clientsKey('/zz/mutex', lease), '', lease);
-		const own = await world.gateway({ etcd: many });
-		const { page, seen } = await open(own.page('locks/?by=clients'));
-		await page.getByText('There are 25,001 keys').waitFor();
-		expect(seen.matching('/v3/kv/range')).toHaveLength(1);
-		await page.getByRole('button', { name: 'Look at all keys' }).click();
-		await line(page, '/zz/mutex').waitFor();
-		await page.getByRole('status').getByText('live').waitFor();
-		for (const { size } of seen.matching('/v3/kv/range')) expect(size).toBeLessThan(1 << 20);
-		await page.getByLabel('Only below this prefix').fill('/zz/');
-		await page.getByRole('button', { name: 'Look' }).click();
-		await line(page, '/zz/mutex').waitFor();
-		await page.reload();
-		await line(page, '/zz/mutex').waitFor();
 	});
 });
 
