@@ -14,6 +14,9 @@ func (x *examiner) events(space, method, parameter string) {
 	remove := func(name string) probe { return probe{method: "DELETE", target: key + "?" + parameter + "=" + name} }
 
 	streams := map[string]*stream{key: x.listen(key, ""), all: x.listen(all, "")}
+	for _, s := range streams {
+		s.count(1) // the state, from which on it is told
+	}
 	x.once(probe{method: method, target: ask("60", "first")})
 	gives := x.begin(probe{method: method, target: ask("60", "second"), status: 410, code: 212})
 	x.once(probe{method: "PUT", target: ask("120", "first")})
