@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	long     = 60 * time.Second        // a TTL that does not end within a test
+	long     = 10 * time.Minute        // a TTL that does not end within a test
 	patience = 20 * time.Second        // for what should happen soon
 	interval = 5 * time.Millisecond    // between two looks
 	slack    = 2 * time.Second         // etcd's own delay when a lease runs out

@@ -145,6 +145,20 @@ describe('v3', () => {
 		await page.getByRole('button', { name: 'Sign out' }).click();
 		await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
 	});
+
+	test('who signs out leaves nothing to be read, not even of the key that is open', async ({ open }) => {
+		const { page } = await open(gateway.page('keys/?key=greeting'));
+		const shown = page.locator('main').getByText('hello', { exact: true }); // in the list and in the editor
+		await signIn(page, 'root', rootsPassword);
+		await expect.poll(() => shown.count()).toBe(2);
+		await page.getByRole('button', { name: 'Sign out' }).click();
+		await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
+		await expect.poll(() => shown.count()).toBe(0);
+		await page.locator('main').getByText('etcd asks who you are').first().waitFor();
+		await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).click();
+		await signIn(page, 'root', rootsPassword);
+		await expect.poll(() => shown.count()).toBe(2);
+	});
 });
 
 describe('v2', () => {

@@ -12,7 +12,6 @@ export interface V2Change {
 	deleted: boolean;
 	/** Of what is gone, its key and its index. */
 	node: Node;
-	before: Node | undefined;
 }
 
 export interface V2WatchOptions {
@@ -69,11 +68,10 @@ export async function watchV2({ key, recursive, from }: V2WatchOptions, handlers
 }
 
 function parse(line: string): V2Change {
-	const raw = JSON.parse(line) as { action: V2Change['action']; node: RawNode; prevNode?: RawNode };
+	const raw = JSON.parse(line) as { action: V2Change['action']; node: RawNode };
 	return {
 		action: raw.action,
 		deleted: raw.action === 'delete' || raw.action === 'compareAndDelete' || raw.action === 'expire',
 		node: node(raw.node),
-		before: raw.prevNode && node(raw.prevNode),
 	};
 }

@@ -64,7 +64,7 @@ describe('a watch', () => {
 	test('tells that it stands, and of what happens', async () => {
 		const { started, seen, sent } = await run([
 			{ result: { header: { revision: '4' }, created: true } },
-			{ result: { header: { revision: '6' }, events: [{ kv: { key: b('k'), value: b('v'), mod_revision: '6' }, prev_kv: { key: b('k'), value: b('u') } }, { type: 'DELETE', kv: { key: b('l'), mod_revision: '6' } }] } },
+			{ result: { header: { revision: '6' }, events: [{ kv: { key: b('k'), value: b('v'), mod_revision: '6' } }, { type: 'DELETE', kv: { key: b('l'), mod_revision: '6' } }] } },
 			{ result: { header: { revision: '9' } } }, // progress
 		]);
 		expect(started).toEqual([4]);
@@ -72,8 +72,8 @@ describe('a watch', () => {
 		expect(seen).toHaveLength(1);
 		expect(seen[0]?.[1]).toBe(6);
 		expect(seen[0]?.[0]).toMatchObject([
-			{ deleted: false, kv: { key: 'k', value: 'v', modRevision: 6 }, before: { value: 'u' } },
-			{ deleted: true, kv: { key: 'l', value: '' }, before: undefined },
+			{ deleted: false, kv: { key: 'k', value: 'v', modRevision: 6 } },
+			{ deleted: true, kv: { key: 'l', value: '' } },
 		]);
 	});
 

@@ -10,8 +10,6 @@ export interface Change {
 	deleted: boolean;
 	/** Of a deleted key, only the key and the revision. */
 	kv: KeyValue;
-	/** What it was before, if it was asked for and etcd still knows. */
-	before: KeyValue | undefined;
 }
 
 export interface WatchOptions {
@@ -20,8 +18,6 @@ export interface WatchOptions {
 	end?: Bytes;
 	/** The first revision to be told of. */
 	from: number;
-	/** Also what each key was before. */
-	before?: boolean;
 }
 
 export interface WatchHandlers {
@@ -41,7 +37,7 @@ interface Line {
 		canceled?: boolean;
 		cancel_reason?: string;
 		compact_revision?: string;
-		events?: { type?: string; kv: Parameters<typeof keyValue>[0]; prev_kv?: Parameters<typeof keyValue>[0] }[];
+		events?: { type?: string; kv: Parameters<typeof keyValue>[0] }[];
 	};
 	error?: { message?: string };
 }
@@ -68,7 +64,6 @@ async function once(options: WatchOptions, handlers: WatchHandlers, signal: Abor
 				key: toBase64(options.key === '' ? ('\0' as Bytes) : options.key),
 				...(options.end !== undefined && { range_end: toBase64(options.end) }),
 				start_revision: options.from,
-				...(options.before && { prev_kv: true }),
 			},
 		},
 		// A member that is cut off from the others would keep it open, and tell nothing.
@@ -95,7 +90,6 @@ function take({ result, error }: Line, handlers: WatchHandlers): void {
 	const changes = result.events.map((e) => ({
 		deleted: e.type === 'DELETE',
 		kv: keyValue(e.kv),
-		before: e.prev_kv && keyValue(e.prev_kv),
 	}));
 	handlers.onChanges(changes, Number(result.header?.revision ?? 0));
 }

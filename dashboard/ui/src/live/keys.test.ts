@@ -32,14 +32,14 @@ class FakeEtcd {
 		const old = this.keys.get(key);
 		const kv = { key, value: fromText(String(this.revision)), createRevision: old?.createRevision ?? this.revision, modRevision: this.revision, version: (old?.version ?? 0) + 1, lease: '0' };
 		this.keys.set(key, kv);
-		this.events.push({ revision: this.revision, change: { deleted: false, kv, before: undefined } });
+		this.events.push({ revision: this.revision, change: { deleted: false, kv } });
 	}
 
 	delete(key: Bytes): void {
 		if (!this.keys.delete(key)) return;
 		this.revision++;
 		const kv = { key, value: '' as Bytes, createRevision: 0, modRevision: this.revision, version: 0, lease: '0' };
-		this.events.push({ revision: this.revision, change: { deleted: true, kv, before: undefined } });
+		this.events.push({ revision: this.revision, change: { deleted: true, kv } });
 	}
 
 	/** Ends all watches. */
