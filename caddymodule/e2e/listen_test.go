@@ -95,7 +95,6 @@ func TestReloadOfListeners_I8(t *testing.T) {
 	onEach(t, func(t *testing.T, e *etcd) {
 		g := e.apart(t)
 		s := g.listen(t, "/mod/v2/lock/k", "")
-		s.count(1)
 		poll := make(chan reply, 1)
 		go func() { poll <- g.do(context.Background(), http.MethodGet, "k?wait=true&waitIndex=0&field=index") }()
 		eventually(t, 10*time.Second, func() error { return g.listening(2) })
@@ -130,7 +129,6 @@ func TestListenersOfAGatewayThatEnds_I9(t *testing.T) {
 			g, other := e.apart(t), e.gateway(t)
 			key := how
 			s := g.listen(t, "/mod/v2/lock/"+key, "")
-			s.count(1)
 			first := g.lock(key)
 			s.has("acquired " + first)
 			_, last := s.seen()
@@ -164,7 +162,6 @@ func TestForgottenIDs(t *testing.T) {
 	onEach(t, func(t *testing.T, e *etcd) {
 		first := e.gateway(t)
 		s := first.listen(t, "/mod/v2/lock/k", "")
-		s.count(1)
 		_, last := s.seen()
 		s.close()
 		g := e.gateway(t) // which has not heard what the first one has, and may remember
@@ -180,7 +177,6 @@ func TestForgottenIDs(t *testing.T) {
 			wantError(t, r, http.StatusGone, 401)
 		}
 		fresh := g.listen(t, "/mod/v2/lock/k", "")
-		fresh.count(1)
 		index := g.lock("k")
 		fresh.has("acquired " + index)
 	})
@@ -191,7 +187,6 @@ func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	g := v3on37.run(t).gateway(t)
 	s := g.listen(t, "/mod/v2/lock/k", "")
-	s.count(1)
 	begin := time.Now()
 	s.mu.Lock()
 	before := len(s.comments)
@@ -224,9 +219,6 @@ func TestManyListeners(t *testing.T) {
 			streams := make([]*stream, n)
 			for i := range streams {
 				streams[i] = g.listen(t, "/mod/v2/lock/k", "")
-			}
-			for _, s := range streams {
-				s.count(1)
 			}
 			if got := e.watches(t) - watches; got != 1 {
 				t.Errorf("%d watches, want 1", got)
@@ -293,7 +285,6 @@ func TestListenerThatDoesNotRead(t *testing.T) {
 		}
 	}
 	reads := g.listen(t, "/mod/v2/lock/k", "")
-	reads.count(1)
 	busy := func() int {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.admin+"/debug/pprof/goroutine?debug=2", nil)
 		return strings.Count(send(req).body, "lockmod.(*Call).sendAll(")

@@ -14,9 +14,6 @@ func (x *examiner) events(space, method, parameter string) {
 	remove := func(name string) probe { return probe{method: "DELETE", target: key + "?" + parameter + "=" + name} }
 
 	streams := map[string]*stream{key: x.listen(key, ""), all: x.listen(all, "")}
-	for _, s := range streams {
-		s.count(1) // the state, from which on it is told
-	}
 	x.once(probe{method: method, target: ask("60", "first")})
 	gives := x.begin(probe{method: method, target: ask("60", "second"), status: 410, code: 212})
 	x.once(probe{method: "PUT", target: ask("120", "first")})
@@ -62,13 +59,7 @@ func (x *examiner) listen(target, last string) *stream {
 		x.Fatal(err)
 	}
 	x.examine(c, request, reply{status: resp.StatusCode, header: resp.Header})
-	s := &stream{t: x, close: cancel, ended: make(chan struct{}), changed: make(chan struct{}), last: last}
-	go s.read(resp)
-	x.Cleanup(func() {
-		cancel()
-		<-s.ended
-	})
-	return s
+	return follow(x, resp, cancel, last)
 }
 
 // forgotten asks for events that etcd has forgotten.

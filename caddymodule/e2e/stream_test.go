@@ -45,7 +45,7 @@ type stream struct {
 }
 
 // listen asks for the events of a path, after the one with the id last if that is
-// not empty, and waits until the answer has begun.
+// not empty, and waits until the answer has begun, as follow does.
 func (g *gateway) listen(t testing.TB, path, last string) *stream {
 	t.Helper()
 	s, r := g.tryListen(t, path, last)
@@ -76,13 +76,24 @@ func (g *gateway) tryListen(t testing.TB, path, last string) (*stream, reply) {
 		defer cancel()
 		return nil, read(resp)
 	}
+	return follow(t, resp, cancel, last), reply{}
+}
+
+// follow reads the stream that resp is, after the event with the id last, until
+// cancel is called or the test ends. If last is empty, the stream begins with the
+// state, and follow waits for it: what happens from now on is told in events.
+func follow(t testing.TB, resp *http.Response, cancel context.CancelFunc, last string) *stream {
+	t.Helper()
 	s := &stream{t: t, close: cancel, ended: make(chan struct{}), changed: make(chan struct{}), last: last}
 	go s.read(resp)
 	t.Cleanup(func() {
 		cancel()
 		<-s.ended
 	})
-	return s, reply{}
+	if last == "" {
+		s.count(1)
+	}
+	return s
 }
 
 // read reads the stream as the standard says that it is to be read.

@@ -177,11 +177,5 @@ func (s *speaker) listen(path string) *stream {
 		cancel()
 		s.t.Fatalf("listening to %s: %v", path, read(resp))
 	}
-	st := &stream{t: s.t, close: cancel, ended: make(chan struct{}), changed: make(chan struct{})}
-	go st.read(resp)
-	s.t.Cleanup(func() {
-		cancel()
-		<-st.ended
-	})
-	return st
+	return follow(s.t, resp, cancel, "")
 }

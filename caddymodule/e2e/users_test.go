@@ -130,7 +130,6 @@ func TestUsers_gateway(t *testing.T) {
 func live(t *testing.T, g *gateway, key string) {
 	path, ctx := "/mod/v2/lock/"+key, t.Context()
 	events := g.listen(t, path, "")
-	events.count(1) // the state, from which on it is told
 	first := g.lock(key, "value", "a")
 	second := g.post(ctx, key+"?ttl=2", "value", "b")
 	events.tells("queued", "b")
@@ -158,7 +157,6 @@ func live(t *testing.T, g *gateway, key string) {
 		return send(req)
 	}
 	events = g.listen(t, "/mod/v2/leader/"+key, "")
-	events.count(1)
 	want(t, election(http.MethodPut, "ttl=60&name=n"), http.StatusOK, whatever)
 	next := make(chan reply, 1)
 	go func() { next <- election(http.MethodPut, "ttl=60&name=m") }()
