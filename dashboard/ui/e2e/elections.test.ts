@@ -3,7 +3,7 @@
 
 import type { Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
-import { detail, entries, line, live } from './queues.ts';
+import { address, detail, entries, line, live } from './queues.ts';
 import { clientsKey } from './seed.ts';
 import { axe, eventually, expect, test, useWorld, type Cluster, type Gateway } from './test.ts';
 
@@ -34,7 +34,6 @@ const timeline = async (page: Page): Promise<string[]> =>
 		async (all, item) => [...(await all), `${await item.locator('.cut').first().innerText()} ${await item.locator('.queues-verb').innerText()}`],
 		Promise.resolve([]),
 	);
-const at = (name: string): string => `elections/?name=${encodeURIComponent(name)}`;
 
 test('who leads, since when, and who stands by', async ({ open }) => {
 	const { page } = await open(gateway.page('elections'));
@@ -49,7 +48,7 @@ test('who leads, since when, and who stands by', async ({ open }) => {
 
 test('changes as a timeline: stood, resigned, expired, leads', async ({ open }) => {
 	const { mod } = gateway;
-	const { page } = await open(gateway.page(at('timeline')));
+	const { page } = await open(address(gateway, 'elections', 'timeline'));
 	await detail(page).getByText('Nobody leads').waitFor();
 	await live(page);
 	await mod.campaign('timeline', 'a', { ttl: 600 }).reply;
@@ -70,7 +69,7 @@ test('changes as a timeline: stood, resigned, expired, leads', async ({ open }) 
 });
 
 test('the page is left and come back to: what it knew is not lost', async ({ open }) => {
-	const { page, seen } = await open(gateway.page(at('back')));
+	const { page, seen } = await open(address(gateway, 'elections', 'back'));
 	await live(page);
 	await stand(gateway, 'back', 'a');
 	await expect.poll(() => timeline(page)).toEqual(['a leads']);
@@ -85,7 +84,7 @@ test('the page is left and come back to: what it knew is not lost', async ({ ope
 describe('resigning', () => {
 	test('after it has been asked', async ({ open }) => {
 		await stand(gateway, 'act', 'a', 'b', 'c');
-		const { page } = await open(gateway.page(at('act')));
+		const { page } = await open(address(gateway, 'elections', 'act'));
 		await detail(page).getByRole('button', { name: /^Remove b,/ }).click();
 		await page.getByRole('dialog').getByText(/leaves the queue.*If it gets its turn.*it resigns instead/).waitFor();
 		await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
@@ -101,7 +100,7 @@ describe('resigning', () => {
 	test('is not done to one that has come back meanwhile', async ({ open }) => {
 		const { mod } = gateway;
 		await stand(gateway, 'again', 'same');
-		const { page, seen } = await open(gateway.page(at('again')));
+		const { page, seen } = await open(address(gateway, 'elections', 'again'));
 		await detail(page).getByRole('button', { name: /^Resign same/ }).click();
 		await mod.resign('again', 'same');
 		await stand(gateway, 'again', 'same');
@@ -114,7 +113,7 @@ describe('resigning', () => {
 	});
 
 	test('is not offered where all is read only', async ({ open }) => {
-		const { page } = await open(readOnly.page(at('orders')));
+		const { page } = await open(address(readOnly, 'elections', 'orders'));
 		const resign = detail(page).getByRole('button', { name: /^Resign/ });
 		await resign.waitFor();
 		expect(await resign.isDisabled()).toBe(true);

@@ -3,7 +3,7 @@
 import { Buffer } from 'node:buffer';
 import type { Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
-import { axe, type Cluster, eventually, expect, type Gateway, hasFocus, press, retype, shot, tabTo, test, useWorld, type Visit } from './test.ts';
+import { axe, type Cluster, eventually, expect, type Gateway, hasFocus, intercept, press, retype, shot, tabTo, test, useWorld, type Visit } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -240,7 +240,7 @@ test('a key whose code comes late does not take the focus from who types elsewhe
 	const { page } = await open(gateway.page('keys/?prefix=foo/'));
 	let release = (): void => undefined;
 	const held = new Promise<void>((resolve) => (release = resolve));
-	await page.route('**/key.js', async (route) => {
+	await intercept(page, '**/key.js', async (route) => {
 		await held;
 		await route.continue();
 	});

@@ -2,8 +2,8 @@
 
 import { Buffer } from 'node:buffer';
 import { beforeAll, describe } from 'vitest';
-import { address, button, content, edit, said } from './editor.ts';
-import { axe, type Cluster, expect, type Gateway, hasFocus, press, retype, shot, tabTo, test, useWorld } from './test.ts';
+import { address, button, content, edit, said, valueOf } from './editor.ts';
+import { axe, type Cluster, expect, type Gateway, hasFocus, intercept, press, retype, shot, tabTo, test, useWorld } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -17,7 +17,6 @@ const bytesOf = async (key: string): Promise<string | undefined> => {
 	const kv = await cluster.etcd().get(key);
 	return kv && Buffer.from(kv.valueBytes).toString('hex');
 };
-const valueOf = async (key: string): Promise<string | undefined> => (await cluster.etcd().get(key))?.value;
 const hex = (text: string | Uint8Array): string => Buffer.from(text as string).toString('hex');
 
 test('by keyboard alone a key is created, edited and deleted', async ({ open }) => {
@@ -33,13 +32,13 @@ test('by keyboard alone a key is created, edited and deleted', async ({ open }) 
 	await tabTo(page, button(page, 'Create'));
 	await press(page, 'Enter');
 	await said(page, 'Created').waitFor();
-	expect(await valueOf('/keyboard/new')).toBe('one');
+	expect(await valueOf(cluster, '/keyboard/new')).toBe('one');
 
 	await content(page).waitFor();
 	await tabTo(page, content(page));
 	await retype(page, 'two');
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(() => valueOf('/keyboard/new')).toBe('two');
+	await expect.poll(() => valueOf(cluster, '/keyboard/new')).toBe('two');
 	await page.locator('.key-state').getByText('Saved').waitFor();
 	expect(await hasFocus(content(page))).toBe(true);
 
@@ -54,7 +53,7 @@ test('by keyboard alone a key is created, edited and deleted', async ({ open }) 
 	await tabTo(page, button(page, 'Delete'));
 	await press(page, 'Enter');
 	await said(page, 'Deleted').waitFor();
-	expect(await valueOf('/keyboard/new')).toBeUndefined();
+	expect(await valueOf(cluster, '/keyboard/new')).toBeUndefined();
 	expect(await page.locator('.key-detail').count()).toBe(0);
 	await expect.poll(() => page.evaluate(() => document.activeElement !== document.body)).toBe(true);
 });
@@ -67,7 +66,7 @@ test('what is there already is not created over', async ({ open }) => {
 	await page.getByLabel('Value', { exact: true }).fill('mine');
 	await button(page, 'Create').click();
 	await page.getByText('There is a key of this name already').waitFor();
-	expect(await valueOf('/taken')).toBe('theirs');
+	expect(await valueOf(cluster, '/taken')).toBe('theirs');
 	await button(page, 'Open it').click();
 	await expect.poll(() => content(page).innerText()).toBe('theirs');
 });
@@ -102,7 +101,7 @@ test('what somebody else writes is shown at once, and edited text is kept', asyn
 	await page.getByText('The key is deleted, or has expired').waitFor();
 	expect(await content(page).innerText()).toBe('mine');
 	await button(page, 'Save').click();
-	await expect.poll(() => valueOf('/live')).toBe('mine');
+	await expect.poll(() => valueOf(cluster, '/live')).toBe('mine');
 	await cluster.etcd().delete('/live');
 	await page.getByText('The key is gone').waitFor();
 	expect(seen.matching('/v3/kv/txn')).toHaveLength(1);
@@ -117,7 +116,7 @@ test('a key keeps its lease when it is saved, and gets another one without its v
 	await expect.poll(() => content(page).innerText()).toBe('one');
 	await edit(page, 'two');
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(() => valueOf('/leased')).toBe('two');
+	await expect.poll(() => valueOf(cluster, '/leased')).toBe('two');
 	expect((await etcd.get('/leased'))?.lease).toBe(lease);
 
 	await button(page, 'Lease…').click();
@@ -138,12 +137,12 @@ test('a key keeps its lease when it is saved, and gets another one without its v
 	await page.getByLabel('Until it is deleted').check();
 	await button(page, 'Keep it for good').click();
 	await expect.poll(async () => (await etcd.get('/leased'))?.lease).toBe('0');
-	expect(await valueOf('/leased')).toBe('two');
+	expect(await valueOf(cluster, '/leased')).toBe('two');
 
 	// A new lease that the key does not come to hang on is not left behind.
 	const before = (await etcd.leases()).length;
 	await page.getByRole('dialog').waitFor({ state: 'detached' });
-	await page.route('**/v3/kv/txn', (route) => route.fulfill({ status: 403, json: { code: 7, message: 'etcdserver: permission denied' } }));
+	await intercept(page, '**/v3/kv/txn', (route) => route.fulfill({ status: 403, json: { code: 7, message: 'etcdserver: permission denied' } }));
 	await button(page, 'Lease…').click();
 	await page.getByLabel('For so many seconds, on a new lease').check();
 	await button(page, 'Set the TTL').click();
@@ -196,9 +195,9 @@ test('a key of the gateway is deleted after a warning only, and by the revision 
 	await button(page, 'Delete…').click();
 	await button(page, 'Delete').click();
 	await page.getByText('It has been changed meanwhile').waitFor();
-	expect(await valueOf('/guarded')).toBe('two');
+	expect(await valueOf(cluster, '/guarded')).toBe('two');
 	await button(page, 'Delete what is there now').click();
-	await expect.poll(() => valueOf('/guarded')).toBeUndefined();
+	await expect.poll(() => valueOf(cluster, '/guarded')).toBeUndefined();
 });
 
 test('a plain field is there until the editor is, and what is typed into it is kept', async ({ open }) => {
@@ -221,7 +220,7 @@ test('a plain field is there until the editor is, and what is typed into it is k
 	await expect.poll(() => hasFocus(content(page))).toBe(true);
 	await page.keyboard.type(' on');
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(() => valueOf('/late')).toBe('a\r\nb\r\ntyped on');
+	await expect.poll(() => valueOf(cluster, '/late')).toBe('a\r\nb\r\ntyped on');
 });
 
 test('without the editor, the plain field works', async ({ open }) => {
@@ -234,7 +233,7 @@ test('without the editor, the plain field works', async ({ open }) => {
 	await press(page, 'ControlOrMeta+End');
 	await page.keyboard.type('X');
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(() => valueOf('/plain')).toBe('a\r\nb\ncX');
+	await expect.poll(() => valueOf(cluster, '/plain')).toBe('a\r\nb\ncX');
 	await axe(page);
 });
 
@@ -249,7 +248,7 @@ test('a value of a megabyte and a half is edited without waiting', async ({ open
 	for (const key of 'typed') await press(page, key);
 	const took = performance.now() - began;
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(async () => (await valueOf('/large'))?.length).toBe(value.length + 5);
+	await expect.poll(async () => (await valueOf(cluster, '/large'))?.length).toBe(value.length + 5);
 	expect(took).toBeLessThan(2_000);
 	expect(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight)).toBe(true);
 });

@@ -1,7 +1,7 @@
 // What a key was: walked back, compared and restored.
 
 import { beforeAll } from 'vitest';
-import { address, button, content } from './editor.ts';
+import { address, button, content, valueOf } from './editor.ts';
 import { axe, type Cluster, expect, type Gateway, test, useWorld } from './test.ts';
 
 const world = useWorld();
@@ -11,8 +11,6 @@ beforeAll(async () => {
 	cluster = await world.cluster();
 	gateway = await world.gateway({ etcd: cluster });
 });
-
-const valueOf = async (key: string): Promise<string | undefined> => (await cluster.etcd().get(key))?.value;
 
 test('it is walked back, compared, and an older value restored', async ({ open }) => {
 	const etcd = cluster.etcd();
@@ -30,7 +28,7 @@ test('it is walked back, compared, and an older value restored', async ({ open }
 	await axe(page);
 	await button(page, 'Restore').click();
 	await page.getByRole('dialog').locator(button(page, 'Restore')).click();
-	await expect.poll(() => valueOf('/history')).toBe('value 20\n');
+	await expect.poll(() => valueOf(cluster, '/history')).toBe('value 20\n');
 	expect((await etcd.get('/history'))?.lease).toBe(lease);
 	await expect.poll(() => rows.count()).toBe(26);
 	await page.getByRole('tab', { name: 'Value' }).click();
@@ -48,7 +46,7 @@ test('it restores over what the user was asked about, and nothing else', async (
 	await expect.poll(() => page.locator('.history-list tbody tr').count()).toBe(3);
 	await page.getByRole('dialog').locator(button(page, 'Restore')).click();
 	await page.getByRole('dialog', { name: 'Somebody else has changed this key meanwhile' }).waitFor();
-	expect(await valueOf('/history/asked')).toBe('theirs');
+	expect(await valueOf(cluster, '/history/asked')).toBe('theirs');
 });
 
 test('it ends where etcd has been compacted', async ({ open }) => {
@@ -72,5 +70,5 @@ test('it brings a deleted key back', async ({ open }) => {
 	await page.locator('.history-pick').first().click();
 	await button(page, 'Restore').click();
 	await page.getByRole('dialog').locator(button(page, 'Restore')).click();
-	await expect.poll(() => valueOf('/gone')).toBe('was here');
+	await expect.poll(() => valueOf(cluster, '/gone')).toBe('was here');
 });

@@ -3,8 +3,8 @@
 
 import type { Page } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
-import { address, button, content, edit, said } from './editor.ts';
-import { axe, type Cluster, eventually, expect, type Gateway, press, test, useWorld } from './test.ts';
+import { address, button, content, edit, said, valueOf } from './editor.ts';
+import { axe, type Cluster, eventually, expect, type Gateway, intercept, press, test, useWorld } from './test.ts';
 
 const world = useWorld();
 let cluster: Cluster;
@@ -13,8 +13,6 @@ beforeAll(async () => {
 	cluster = await world.cluster({ members: 3 });
 	gateway = await world.gateway({ etcd: cluster });
 });
-
-const valueOf = async (key: string): Promise<string | undefined> => (await cluster.etcd().get(key))?.value;
 
 describe('a conflict', () => {
 	/** Edits a key, and has somebody else write it without this page hearing of it. */
@@ -27,7 +25,7 @@ describe('a conflict', () => {
 		await (theirs === undefined ? cluster.etcd().delete(key) : cluster.etcd().put(key, theirs));
 		await button(page, 'Save').click();
 		await page.getByRole('dialog').waitFor();
-		expect(await valueOf(key)).toBe(theirs);
+		expect(await valueOf(cluster, key)).toBe(theirs);
 	}
 
 	test('shows both and writes nothing; mine goes on, on top of theirs', async ({ open }) => {
@@ -39,9 +37,9 @@ describe('a conflict', () => {
 		await axe(page);
 		await button(page, 'Keep editing mine').click();
 		expect(await content(page).innerText()).toBe('mine');
-		expect(await valueOf('/conflict/keep')).toBe('theirs');
+		expect(await valueOf(cluster, '/conflict/keep')).toBe('theirs');
 		await button(page, 'Save').click();
-		await expect.poll(() => valueOf('/conflict/keep')).toBe('mine');
+		await expect.poll(() => valueOf(cluster, '/conflict/keep')).toBe('mine');
 	});
 
 	test('theirs is taken', async ({ open }) => {
@@ -50,7 +48,7 @@ describe('a conflict', () => {
 		await button(page, 'Take theirs').click();
 		await expect.poll(() => content(page).innerText()).toBe('theirs');
 		expect(await button(page, 'Save').isDisabled()).toBe(true);
-		expect(await valueOf('/conflict/take')).toBe('theirs');
+		expect(await valueOf(cluster, '/conflict/take')).toBe('theirs');
 	});
 
 	test('mine is written over the theirs that was shown, and no other', async ({ open }) => {
@@ -59,9 +57,9 @@ describe('a conflict', () => {
 		await cluster.etcd().put('/conflict/over', 'again');
 		await button(page, 'Write mine over theirs').click();
 		await expect.poll(() => page.locator('.cm-merge-a .cm-content').innerText()).toBe('again');
-		expect(await valueOf('/conflict/over')).toBe('again');
+		expect(await valueOf(cluster, '/conflict/over')).toBe('again');
 		await button(page, 'Write mine over theirs').click();
-		await expect.poll(() => valueOf('/conflict/over')).toBe('mine');
+		await expect.poll(() => valueOf(cluster, '/conflict/over')).toBe('mine');
 	});
 
 	test('with a deletion', async ({ open }) => {
@@ -69,7 +67,7 @@ describe('a conflict', () => {
 		await conflict(page, '/conflict/deleted', undefined);
 		await page.getByText('Somebody has deleted this key meanwhile').waitFor();
 		await button(page, 'Create it again with mine').click();
-		await expect.poll(() => valueOf('/conflict/deleted')).toBe('mine');
+		await expect.poll(() => valueOf(cluster, '/conflict/deleted')).toBe('mine');
 	});
 });
 
@@ -80,14 +78,14 @@ describe('an answer that is lost', () => {
 		await expect.poll(() => content(page).innerText()).toBe('one');
 		await edit(page, 'two');
 		let writes = 0;
-		await page.route('**/v3/kv/txn', async (route) => {
+		await intercept(page, '**/v3/kv/txn', async (route) => {
 			writes++;
 			await route.fetch();
 			await route.abort();
 		});
 		await press(page, 'ControlOrMeta+s');
 		await page.getByText('The answer was late, but it was saved').waitFor();
-		expect(await valueOf('/lost/done')).toBe('two');
+		expect(await valueOf(cluster, '/lost/done')).toBe('two');
 		expect(await button(page, 'Save').isDisabled()).toBe(true);
 		expect(writes).toBe(1);
 	});
@@ -99,7 +97,7 @@ describe('an answer that is lost', () => {
 		await edit(page, 'two');
 		let writes = 0;
 		let reachable = false;
-		await page.route('**/v3/kv/*', (route) => {
+		await intercept(page, '**/v3/kv/*', (route) => {
 			if (route.request().url().endsWith('txn')) writes++;
 			return reachable ? route.continue() : route.abort();
 		});
@@ -109,9 +107,9 @@ describe('an answer that is lost', () => {
 		reachable = true;
 		await said(page, 'It has not been saved so far').waitFor();
 		expect(writes).toBe(1);
-		expect(await valueOf('/lost/not')).toBe('one');
+		expect(await valueOf(cluster, '/lost/not')).toBe('one');
 		await press(page, 'ControlOrMeta+s');
-		await expect.poll(() => valueOf('/lost/not')).toBe('two');
+		await expect.poll(() => valueOf(cluster, '/lost/not')).toBe('two');
 	});
 });
 
@@ -120,15 +118,15 @@ test('text is kept when etcd asks who this is', async ({ open }) => {
 	const { page } = await open(address(gateway, '/session'));
 	await expect.poll(() => content(page).innerText()).toBe('one');
 	await edit(page, 'two');
-	await page.route('**/v3/kv/txn', (route) => route.fulfill({ status: 401, json: { code: 16, message: 'etcdserver: invalid auth token' } }), { times: 1 });
+	await intercept(page, '**/v3/kv/txn', (route) => route.fulfill({ status: 401, json: { code: 16, message: 'etcdserver: invalid auth token' } }), { times: 1 });
 	await press(page, 'ControlOrMeta+s');
 	await page.getByText('Sign in to etcd').waitFor();
 	await button(page, 'Not now').click();
 	await page.getByText('Your text is kept').waitFor();
 	expect(await content(page).innerText()).toBe('two');
-	expect(await valueOf('/session')).toBe('one');
+	expect(await valueOf(cluster, '/session')).toBe('one');
 	await press(page, 'ControlOrMeta+s');
-	await expect.poll(() => valueOf('/session')).toBe('two');
+	await expect.poll(() => valueOf(cluster, '/session')).toBe('two');
 });
 
 test('edited text survives switching pages, a new gateway and a new leader', async ({ open }) => {

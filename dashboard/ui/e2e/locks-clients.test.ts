@@ -62,7 +62,7 @@ test('are not looked for among very many keys before it has been asked', async (
 	expect(seen.matching('/v3/kv/range')).toHaveLength(1);
 	await page.getByRole('button', { name: 'Look at all keys' }).click();
 	await line(page, '/zz/mutex').waitFor();
-	await page.getByRole('status').getByText('live').waitFor();
+	await live(page);
 	for (const { size } of seen.matching('/v3/kv/range')) expect(size).toBeLessThan(1 << 20);
 	await page.getByLabel('Only below this prefix').fill('/zz/');
 	await page.getByRole('button', { name: 'Look' }).click();

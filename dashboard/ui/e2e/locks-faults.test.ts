@@ -1,8 +1,8 @@
 // The locks, live, while gateways are reloaded and killed, and etcd's leader dies.
 
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { beforeAll } from 'vitest';
-import { detail, entries, live, until } from './queues.ts';
+import { address, detail, entries, live, until } from './queues.ts';
 import { eventually, expect, test, type Gateway, useWorld } from './test.ts';
 import { Cluster } from './world/cluster.ts';
 
@@ -15,11 +15,10 @@ beforeAll(async () => {
 	world.onEnd(() => gateway.mod.abortAll());
 });
 
-const at = (name: string): string => `locks/?name=${encodeURIComponent(name)}`;
 
 test('a gateway that is reloaded, killed and started again', async ({ open }) => {
 	const own = await world.gateway({ etcd: cluster });
-	const { page } = await open(own.page(at('fault')), { tolerate: ['console'] });
+	const { page } = await open(address(own, 'locks', 'fault'), { tolerate: ['console'] });
 	await live(page);
 	own.reload();
 	await gateway.mod.lock('fault', { value: 'one', ttl: 300 });
@@ -43,22 +42,22 @@ test('without a leader no page says that it is live', { timeout: 90_000 }, async
 	await three.etcd().put('here', 'x', await three.etcd().grant(600));
 	const paths = ['keys/', 'keys/?key=here', 'leases/', 'locks/?by=clients'];
 	const pages = await Promise.all(paths.map(async (path) => (await open(own.page(path), { tolerate: ['console'] })).page));
-	const said = (page: Page): Promise<string[]> => page.locator('main').getByRole('status').getByText('live', { exact: true }).allInnerTexts();
-	for (const page of pages) await page.locator('main').getByRole('status').getByText('live', { exact: true }).first().waitFor();
+	const said = (page: Page): Locator => page.locator('main').getByRole('status').getByText('live', { exact: true });
+	for (const page of pages) await said(page).first().waitFor();
 	const [, one, two] = three.members;
 	await Promise.all([one?.kill(), two?.kill()]);
-	const took = await until(async () => (await Promise.all(pages.map(said))).flat().length === 0);
+	const took = await until(async () => (await Promise.all(pages.map(async (page) => said(page).count()))).every((n) => n === 0));
 	console.log('milliseconds until no page says live:', Math.round(took));
 	expect(took).toBeLessThan(10_000);
 	await Promise.all([one?.restart(), two?.restart()]);
 	await three.etcd().put('later', 'x');
-	for (const [i, page] of pages.entries()) await expect.poll(() => said(page), { timeout: 20_000 }).toHaveLength(i === 1 ? 2 : 1);
+	for (const [i, page] of pages.entries()) await expect.poll(() => said(page).count(), { timeout: 20_000 }).toBe(i === 1 ? 2 : 1);
 	await pages[0]?.getByText('later', { exact: true }).first().waitFor();
 	await own.stop();
 });
 
 test('etcd’s leader dies', async ({ open }) => {
-	const { page } = await open(gateway.page(at('failover')), { tolerate: ['console'] });
+	const { page } = await open(address(gateway, 'locks', 'failover'), { tolerate: ['console'] });
 	await gateway.mod.lock('failover', { value: 'before', ttl: 300 });
 	const waiter = gateway.mod.acquire('failover', { value: 'after', ttl: 300 });
 	await expect.poll(() => entries(page)).toEqual(['before', 'after']);

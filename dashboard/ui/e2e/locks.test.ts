@@ -3,7 +3,7 @@
 import type { Locator } from 'playwright-core';
 import { beforeAll, describe } from 'vitest';
 import { locks as company } from './company.ts';
-import { detail, entries, holder, line, live, until, waiters } from './queues.ts';
+import { address, detail, entries, holder, line, live, until, waiters } from './queues.ts';
 import { seedQueues } from './seed.ts';
 import { axe, eventually, expect, press, shot, tabTo, test, useWorld, type Gateway } from './test.ts';
 
@@ -22,7 +22,6 @@ beforeAll(async () => {
 	await seedQueues(gateway.mod);
 });
 
-const at = (name: string): string => `locks/?name=${encodeURIComponent(name)}`;
 
 describe('twenty locks', () => {
 	test('their holders and queues, in order', async ({ open }) => {
@@ -131,7 +130,7 @@ describe('what happens', () => {
 
 		// Of one that was there before, and of one that is granted while it is looked at.
 		const before = await over(40, () => mod.lock('live/ttl', { value: 'x', ttl: 40 }));
-		const [{ page }, leases] = await Promise.all([open(gateway.page(at('live/ttl'))), open(gateway.page(`leases/?filter=${encodeURIComponent('live%2Fttl')}`))]);
+		const [{ page }, leases] = await Promise.all([open(address(gateway, 'locks', 'live/ttl')), open(gateway.page(`leases/?filter=${encodeURIComponent('live%2Fttl')}`))]);
 		await live(page);
 		const meanwhile = await over(30, () => mod.lock('live/granted', { value: 'y', ttl: 30 }));
 		const left = (name: string): Locator => holder(page, name).locator('.left');
@@ -156,7 +155,7 @@ describe('what happens', () => {
 
 	test('a time that runs out is told as that', async ({ open }) => {
 		const { mod } = gateway;
-		const { page } = await open(gateway.page(at('live/short')));
+		const { page } = await open(address(gateway, 'locks', 'live/short'));
 		await live(page);
 		await mod.lock('live/short', { value: 'sleeper', ttl: 1 });
 		await detail(page).locator('li').filter({ hasText: 'expired' }).getByText('sleeper').waitFor();
@@ -187,7 +186,7 @@ describe('one of them', () => {
 	});
 
 	test('a free one says so, and comes to life', async ({ open }) => {
-		const { page } = await open(gateway.page(at('free one')));
+		const { page } = await open(address(gateway, 'locks', 'free one'));
 		await detail(page).getByText('Nobody holds it').waitFor();
 		expect(await detail(page).locator('.command code').innerText()).toContain(`${gateway.url}/mod/v2/lock/free%20one?ttl=60`);
 		const index = await gateway.mod.lock('free one', { value: 'x' });
@@ -204,7 +203,7 @@ describe('one of them', () => {
 		await eventually(async () => (await mod.queue(name)).queue.length === 2);
 		const c = mod.acquire(name, { value: 'c' });
 		await eventually(async () => (await mod.queue(name)).queue.length === 3);
-		const { page } = await open(gateway.page(at(name)));
+		const { page } = await open(address(gateway, 'locks', name));
 		await expect.poll(() => entries(page)).toEqual(['a', 'b', 'c']);
 		await detail(page).getByRole('button', { name: /^Cancel b,/ }).click();
 		await page.getByRole('dialog').getByText(/answered with 410.*If it gets its turn.*it is released instead/).waitFor();
@@ -224,7 +223,7 @@ describe('one of them', () => {
 		const { mod } = gateway;
 		const name = 'act/two';
 		const index = await mod.lock(name, { value: 'same' });
-		const { page, seen } = await open(gateway.page(at(name)));
+		const { page, seen } = await open(address(gateway, 'locks', name));
 		await detail(page).getByRole('button', { name: /^Release/ }).click();
 		await page.getByRole('dialog').getByText('Nobody waits').waitFor();
 		await mod.release(name, { index });
@@ -251,7 +250,7 @@ describe('one of them', () => {
 		await mod.lock('long', { value: 'holder' });
 		const many = Array.from({ length: 1100 }, () => mod.acquire('long'));
 		await eventually(async () => (await mod.queue('long')).queue.length === 1101, { within: 30_000 });
-		const { page } = await open(gateway.page(at('long')));
+		const { page } = await open(address(gateway, 'locks', 'long'));
 		await detail(page).getByText('and 101 more. The gateway tells of the first 1,000.').waitFor();
 		expect(await line(page, 'long').locator('.queues-length').innerText()).toBe('1100');
 		expect(await page.locator('.queues-entry').count()).toBeLessThan(60);
@@ -264,7 +263,7 @@ describe('one of them', () => {
 	});
 
 	test('is read only where the gateway says so', async ({ open }) => {
-		const { page } = await open(readOnly.page(at('deploy/checkout')));
+		const { page } = await open(address(readOnly, 'locks', 'deploy/checkout'));
 		const release = detail(page).getByRole('button', { name: /^Release/ });
 		await release.waitFor();
 		expect(await release.isDisabled()).toBe(true);
@@ -281,7 +280,7 @@ test('none yet', async ({ open }) => {
 
 test('over the v2 API', async ({ open }) => {
 	const { mod } = v2;
-	const { page } = await open(v2.page(at('old/one')));
+	const { page } = await open(address(v2, 'locks', 'old/one'));
 	await live(page);
 	expect(await page.getByText('own clients').count()).toBe(0);
 	await mod.lock('old/one', { value: 'a', ttl: 100 });
@@ -304,7 +303,7 @@ test.for([
 	['light', 'wide'],
 	['dark', 'narrow'],
 ] as const)('what is asked: a picture in %s and %s, and axe', async ([scheme, width], { open }) => {
-	const visit = await open(gateway.page(at('terraform/network')), { scheme, width, reducedMotion: true });
+	const visit = await open(address(gateway, 'locks', 'terraform/network'), { scheme, width, reducedMotion: true });
 	const { page } = visit;
 	await detail(page).getByRole('button', { name: /^Release/ }).click();
 	await shot(visit, 'locks-ask');

@@ -2,6 +2,10 @@
 
 import type { Locator, Page } from 'playwright-core';
 import { eventually } from './world/eventually.ts';
+import type { Gateway } from './world/gateway.ts';
+
+/** Where a lock or an election is open. */
+export const address = (gateway: Gateway, page: 'locks' | 'elections', name: string): string => gateway.page(`${page}/?name=${encodeURIComponent(name)}`);
 
 /** The line of a lock or an election in the list. */
 export const line = (page: Page, name: string): Locator => page.locator('.queues-line').filter({ has: page.locator('.queues-name').getByText(name, { exact: true }) });

@@ -30,6 +30,7 @@ import { World } from './world/world.ts';
 export { expect } from 'vitest';
 export { axe } from './axe.ts';
 export { schemes, widths, type Scheme, type Visit, type Width } from './browser.ts';
+export { intercept } from './intercept.ts';
 export { focused, hasFocus, press, retype, tabTo } from './keyboard.ts';
 export { shot } from './shot.ts';
 export { shows } from './shows.ts';
