@@ -189,7 +189,6 @@ func grantNeedsNoNewestEntry(f *fixture) {
 
 func racingGrants(f *fixture) {
 	gateways := []gateway{f.open(), f.open(), f.open()}
-	ctx := f.ctx()
 	for range 10 {
 		holder := gateways[0].hold(anonymous())
 		place := make(map[gateway]store.Entry)
@@ -197,6 +196,7 @@ func racingGrants(f *fixture) {
 			place[g] = g.queue(anonymous())
 		}
 		gateways[0].release(holder)
+		ctx := f.ctx()
 		var mu sync.Mutex
 		var granted []store.Entry
 		f.racers(gateways, 3, func(g gateway) {

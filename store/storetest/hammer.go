@@ -73,7 +73,7 @@ func manyClients(f *fixture) {
 	gateways := []gateway{f.open(), f.open(), f.open()}
 	start := gateways[0].list()
 	w := f.watch(gateways[0], f.key, start.Revision)
-	ctx, cancel := context.WithTimeout(f.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(f.Context(), 6*patience) // for all cycles of all clients together
 	defer cancel()
 
 	const clients, cycles = 12, 5

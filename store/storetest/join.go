@@ -149,9 +149,9 @@ func racingGatewaysMakeOnePlace(f *fixture) {
 func racingJoinAndLeave(f *fixture) {
 	a, b := f.open(), f.open()
 	holder := a.hold(anonymous())
-	ctx := f.ctx()
 	for range 20 {
 		e := a.queue(valued("v"))
+		ctx := f.ctx()
 		var joined store.Acquired
 		f.racers([]gateway{a, b}, 1, func(g gateway) {
 			var err error

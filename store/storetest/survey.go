@@ -206,12 +206,11 @@ func (g gateway) fill(n int) []store.Entry {
 	holder := g.hold(anonymous())
 	request := anonymous()
 	request.Contended = true
-	ctx := g.f.ctx()
 	var todo atomic.Int32
 	todo.Store(int32(n - 1))
 	g.f.racers([]gateway{g}, 16, func(g gateway) {
 		for todo.Add(-1) >= 0 {
-			if _, err := g.Acquire(ctx, g.f.key, request); err != nil {
+			if _, err := g.Acquire(g.f.ctx(), g.f.key, request); err != nil {
 				g.f.Errorf("Acquire: %v", err)
 				return
 			}
