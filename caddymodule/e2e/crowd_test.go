@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,8 +11,10 @@ import (
 )
 
 // Many requests that wait for one lock on one gateway, 10,000 where etcd can take as
-// many, are served in their order, and leave neither goroutine nor session behind.
-func TestManyWaiters_I3(t *testing.T) {
+// many, are served in their order. Those that are not served vanish all at once, with
+// their entries; in the end neither goroutine nor session is left.
+func TestManyWaiters_I3_I4(t *testing.T) {
+	const served = 1_000
 	onEachAlone(t, func(t *testing.T, e *etcd) {
 		g := e.apart(t)
 		etcd := e.direct(t)
@@ -20,8 +23,10 @@ func TestManyWaiters_I3(t *testing.T) {
 
 		holder := g.lock("k")
 		replies := make(chan reply, e.crowd)
+		waiting, vanish := context.WithCancel(bg)
+		defer vanish()
 		for range e.crowd {
-			go func() { replies <- g.do(bg, http.MethodPost, "k?ttl=60") }()
+			go func() { replies <- g.do(waiting, http.MethodPost, "k?ttl=60") }()
 		}
 		var order []uint64
 		eventually(t, 2*time.Minute, func() error {
@@ -32,17 +37,33 @@ func TestManyWaiters_I3(t *testing.T) {
 			return err
 		})
 
-		g.unlock("k", holder)
-		for _, index := range order[1:] {
+		for _, index := range order[1 : served+1] {
+			g.unlock("k", holder)
 			r := receive(t, replies)
 			if r.status != http.StatusOK || r.body != fmt.Sprint(index) {
 				t.Fatalf("got %v, want index %d", r, index)
 			}
-			g.unlock("k", r.body)
+			holder = r.body
 		}
-		if left, err := etcd.queue(bg, "k"); err != nil || len(left) > 0 {
-			t.Errorf("%d entries are left (%v)", len(left), err)
+		vanish()
+		for range e.crowd - served {
+			if r := receive(t, replies); r.err == nil {
+				t.Fatalf("a request that has vanished got %v", r)
+			}
 		}
+		wantLeft := func(n int) {
+			t.Helper()
+			eventually(t, 30*time.Second, func() error {
+				left, err := etcd.queue(bg, "k")
+				if err == nil && len(left) != n {
+					err = fmt.Errorf("%d entries are left, want %d", len(left), n)
+				}
+				return err
+			})
+		}
+		wantLeft(1)
+		g.unlock("k", holder)
+		wantLeft(0)
 		eventually(t, 30*time.Second, func() error {
 			now, kept := g.goroutines()
 			if now > before+10 {
