@@ -67,10 +67,10 @@ func TestHealthCheck(t *testing.T) {
 				go func() { c <- elsewhere.lead(bg, http.MethodPut, "web?ttl="+ttl, "name", name) }()
 				return c
 			}
-			want(t, receive(t, stand(backends[0], "60")), http.StatusOK, whatever)
-			second := stand(backends[1], "60")
+			want(t, receive(t, stand(backends[0], "600")), http.StatusOK, whatever)
+			second := stand(backends[1], "600")
 			eventually(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends[:2]...) })
-			third := stand(backends[2], "60")
+			third := stand(backends[2], "600")
 			eventually(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends...) })
 			lb.run()
 
