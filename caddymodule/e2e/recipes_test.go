@@ -146,6 +146,52 @@ func TestReadme_scripts(t *testing.T) {
 	}
 }
 
+// A script that ends while a renewal is under way has resigned when it has ended: a
+// renewal that comes after that would stand for election once more, and lead for as
+// long as nobody is there.
+func TestReadme_resignsWhileItRenews(t *testing.T) {
+	t.Parallel()
+	g := start(t, onEtcd(etcdtest.Start(t).Endpoint))
+	sh := newShell(t, g)
+	dir := t.TempDir()
+	script := strings.Replace(block(t, "#!/bin/sh\n# lead.sh"), "sleep 10", "sleep 0.1", 1)
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Renewals are slow to reach the gateway.
+	slow := fmt.Sprintf(`#!/bin/sh
+case "$*" in
+*timeout=0*)
+	touch %[1]s/renewing
+	sleep 1
+	%[2]s "$@"
+	touch %[1]s/renewed ;;
+*) exec %[2]s "$@" ;;
+esac
+`, dir, curl)
+	for name, text := range map[string]string{"lead.sh": script, "curl": slow} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exists := func(name string) error {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err
+	}
+
+	cmd := exec.Command("sh", filepath.Join(dir, "lead.sh"), "k", "sh", "-c", "until [ -e "+dir+"/renewing ]; do sleep 0.05; done")
+	cmd.Env = append(sh.env, "PATH="+dir+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	eventually(t, 10*time.Second, func() error { return exists("renewed") })
+	q, err := g.queueAt("/mod/v2/leader/k")
+	if err != nil || len(q.Queue) != 0 {
+		t.Errorf("after the script has ended, %v stand for election (%v)", q.Queue, err)
+	}
+}
+
 // The README's two ways of asking for a password let in who has it, and nobody
 // else.
 func TestReadme_password(t *testing.T) {
