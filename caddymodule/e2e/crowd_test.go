@@ -13,13 +13,25 @@ import (
 // Many requests that wait for one lock on one gateway, 10,000 where etcd can take as
 // many, are served in their order. Those that are not served vanish all at once, with
 // their entries; in the end neither goroutine nor session is left.
-func TestManyWaiters_I3_I4(t *testing.T) {
+func TestManyWaiters_I3(t *testing.T) {
 	const served = 1_000
 	onEachAlone(t, func(t *testing.T, e *etcd) {
 		g := e.apart(t)
 		etcd := e.direct(t)
 		g.unlock("k", g.lock("k"))
 		before, _ := g.goroutines()
+		// queued waits until there are n in the queue, and returns their indices.
+		queued := func(within time.Duration, n int) (order []uint64) {
+			t.Helper()
+			eventually(t, within, func() error {
+				var err error
+				if order, err = etcd.queue(bg, "k"); err == nil && len(order) != n {
+					err = fmt.Errorf("%d entries in the queue, want %d", len(order), n)
+				}
+				return err
+			})
+			return order
+		}
 
 		holder := g.lock("k")
 		replies := make(chan reply, e.crowd)
@@ -28,16 +40,7 @@ func TestManyWaiters_I3_I4(t *testing.T) {
 		for range e.crowd {
 			go func() { replies <- g.do(waiting, http.MethodPost, "k?ttl=60") }()
 		}
-		var order []uint64
-		eventually(t, 2*time.Minute, func() error {
-			var err error
-			if order, err = etcd.queue(bg, "k"); err == nil && len(order) != e.crowd+1 {
-				err = fmt.Errorf("%d entries in the queue, want %d", len(order), e.crowd+1)
-			}
-			return err
-		})
-
-		for _, index := range order[1 : served+1] {
+		for _, index := range queued(2*time.Minute, e.crowd+1)[1 : served+1] {
 			g.unlock("k", holder)
 			r := receive(t, replies)
 			if r.status != http.StatusOK || r.body != fmt.Sprint(index) {
@@ -51,19 +54,11 @@ func TestManyWaiters_I3_I4(t *testing.T) {
 				t.Fatalf("a request that has vanished got %v", r)
 			}
 		}
-		wantLeft := func(n int) {
-			t.Helper()
-			eventually(t, 30*time.Second, func() error {
-				left, err := etcd.queue(bg, "k")
-				if err == nil && len(left) != n {
-					err = fmt.Errorf("%d entries are left, want %d", len(left), n)
-				}
-				return err
-			})
-		}
-		wantLeft(1)
+		queued(30*time.Second, 1)
 		g.unlock("k", holder)
-		wantLeft(0)
+		if left, err := etcd.queue(bg, "k"); err != nil || len(left) > 0 {
+			t.Errorf("%d entries are left (%v)", len(left), err)
+		}
 		eventually(t, 30*time.Second, func() error {
 			now, kept := g.goroutines()
 			if now > before+10 {

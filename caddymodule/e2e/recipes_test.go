@@ -134,10 +134,7 @@ func TestReadme_scripts(t *testing.T) {
 			// It is held before the script knows of it, and then it would stay held.
 			begun := filepath.Join(t.TempDir(), "begun")
 			running, code := run("k", "sh", "-c", "echo >"+begun+"; exec sleep 60")
-			eventually(t, 10*time.Second, func() error {
-				_, err := os.Stat(begun)
-				return err
-			})
+			appears(t, begun)
 			long(1)
 			_ = running.Process.Signal(syscall.SIGTERM)
 			wants("stopped while it runs", code, 143)
@@ -175,21 +172,26 @@ esac
 			t.Fatal(err)
 		}
 	}
-	exists := func(name string) error {
-		_, err := os.Stat(filepath.Join(dir, name))
-		return err
-	}
 
 	cmd := exec.Command("sh", filepath.Join(dir, "lead.sh"), "k", "sh", "-c", "until [ -e "+dir+"/renewing ]; do sleep 0.05; done")
 	cmd.Env = append(sh.env, "PATH="+dir+":"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	eventually(t, 10*time.Second, func() error { return exists("renewed") })
+	appears(t, filepath.Join(dir, "renewed"))
 	q, err := g.queueAt("/mod/v2/leader/k")
 	if err != nil || len(q.Queue) != 0 {
 		t.Errorf("after the script has ended, %v stand for election (%v)", q.Queue, err)
 	}
+}
+
+// appears waits until there is a file.
+func appears(t *testing.T, file string) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		_, err := os.Stat(file)
+		return err
+	})
 }
 
 // The README's two ways of asking for a password let in who has it, and nobody

@@ -15,7 +15,6 @@ beforeAll(async () => {
 	world.onEnd(() => gateway.mod.abortAll());
 });
 
-
 test('a gateway that is reloaded, killed and started again', async ({ open }) => {
 	const own = await world.gateway({ etcd: cluster });
 	const { page } = await open(address(own, 'locks', 'fault'), { tolerate: ['console'] });

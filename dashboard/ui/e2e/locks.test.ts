@@ -22,7 +22,6 @@ beforeAll(async () => {
 	await seedQueues(gateway.mod);
 });
 
-
 describe('twenty locks', () => {
 	test('their holders and queues, in order', async ({ open }) => {
 		const { page, seen } = await open(gateway.page('locks'));
