@@ -42,7 +42,7 @@ var varying = []struct {
 	{"how long it took", regexp.MustCompile(`(took:? (= )?|"took":"?)[\d.]+(ns|µs|ms|s)?`), "${1}TIME"},
 	{"the TTL that is left", regexp.MustCompile(`remaining\(\d+s\)`), "remaining(TTL)"},
 	{"the time of an error in etcdctl's log", regexp.MustCompile(`"ts":[^,]*`), `"ts":TIME`},
-	{"an address in etcdctl's memory", regexp.MustCompile(`0x[0-9a-f]{10,}`), "ADDRESS"},
+	{"an address in etcdctl's memory", regexp.MustCompile(`"etcd-endpoints://0x[0-9a-f]+/`), `"etcd-endpoints://ADDRESS/`},
 	{"an etcdctl's own name", regexp.MustCompile(`client-[0-9a-f-]{36}`), "CLIENT"},
 	{"an etcdctl's own port", regexp.MustCompile(`LocalAddr: '127\.0\.0\.1:\d+'`), "LocalAddr"},
 	{"the size of the database", regexp.MustCompile(`(?i)("?db_?Size(_?In_?Use)?"?( : |: ?"?))\d+`), "${1}SIZE"},
