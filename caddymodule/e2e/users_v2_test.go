@@ -12,11 +12,9 @@ import (
 
 // The v2 API's users, as the README makes them: the gateway's may do what the gateway
 // does and nothing else, and clients are who they say through the gateway, too.
-func TestUsers_v2(t *testing.T) {
-	t.Parallel()
+func TestUsers_v2(t *testing.T) { // by itself: with each request, etcd spends a tenth of a second on the password
 	for _, version := range []etcdtest.Version{etcdtest.V35, etcdtest.V34} {
 		t.Run(string(version), func(t *testing.T) {
-			t.Parallel()
 			e := guard(t, etcdtest.StartV2(t, version), etcdtest.V34, "gateway-user-v2.sh", "etcd-auth-v2.sh")
 			for _, args := range [][]string{
 				{"role", "add", "app"}, {"role", "grant", "app", "-path", "/app/*", "-readwrite"},
@@ -25,7 +23,7 @@ func TestUsers_v2(t *testing.T) {
 				wantTool(t, e.env, 0, "", e.dir+"/etcdctl", append([]string{"-u", "root:roots"}, args...)...)
 			}
 			g := start(t, onEtcd(e.Endpoint)+asGateway+"api v2")
-			if version == etcdtest.V35 { // once: each request with a password costs much
+			if version == etcdtest.V35 { // once, for the time that it takes
 				live(t, g, "k")
 			}
 			if log, err := os.ReadFile(e.Log); err != nil || bytes.Contains(log, []byte("invalid access")) {
