@@ -11,8 +11,9 @@ import (
 )
 
 // The v2 API's users, as the README makes them: the gateway's may do what the gateway
-// does and nothing else, and clients are who they say through the gateway, too.
-func TestUsers_v2(t *testing.T) { // by itself: with each request, etcd spends a tenth of a second on the password
+// does and nothing else, and clients are who they say through the gateway, too. Nothing
+// runs beside it: with each request, etcd spends a tenth of a second of CPU on the password.
+func TestUsers_v2(t *testing.T) {
 	for _, version := range []etcdtest.Version{etcdtest.V35, etcdtest.V34} {
 		t.Run(string(version), func(t *testing.T) {
 			e := guard(t, etcdtest.StartV2(t, version), etcdtest.V34, "gateway-user-v2.sh", "etcd-auth-v2.sh")
@@ -23,7 +24,7 @@ func TestUsers_v2(t *testing.T) { // by itself: with each request, etcd spends a
 				wantTool(t, e.env, 0, "", e.dir+"/etcdctl", append([]string{"-u", "root:roots"}, args...)...)
 			}
 			g := start(t, onEtcd(e.Endpoint)+asGateway+"api v2")
-			if version == etcdtest.V35 { // once, for the time that it takes
+			if version == etcdtest.V35 { // once: it is many requests
 				live(t, g, "k")
 			}
 			if log, err := os.ReadFile(e.Log); err != nil || bytes.Contains(log, []byte("invalid access")) {
