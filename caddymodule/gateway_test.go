@@ -118,18 +118,20 @@ func (g *gateway) load(option, site string) {
 	if err := g.try(option, site); err != nil {
 		g.t.Fatalf("loading the configuration: %v", err)
 	}
+	g.settled()
 }
 
-// changed waits until the configuration that adds the header X-Changed is in force: the
-// server of before may have accepted a connection when it was stopped.
-func (g *gateway) changed() {
+// settled waits until the server of the configuration before has stopped listening,
+// and forgets the connections to it: it may otherwise answer once more.
+func (g *gateway) settled() {
 	g.t.Helper()
 	within(g.t, 5*time.Second, func() error {
-		if r := g.do(http.MethodGet, "/mod/v2/lock/k"); r.header.Get("X-Changed") == "" {
-			return fmt.Errorf("the new configuration is not in force: %v", r)
+		if n := etcdtest.Listeners(g.t, g.address); n != 1 {
+			return fmt.Errorf("%d servers listen on %s", n, g.address)
 		}
 		return nil
 	})
+	g.transport.CloseIdleConnections()
 }
 
 func adapt(caddyfile string) ([]byte, error) {

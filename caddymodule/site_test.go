@@ -90,7 +90,6 @@ func TestDrain_I9(t *testing.T) {
 		t.Fatalf("the watch began with %q, %v", line, err)
 	}
 	g.load(embeddedIn(dir), "header X-Changed yes\netcd")
-	g.changed()
 	put, err := g.client.Post("http://"+g.address+"/v3/kv/put", "application/json", strings.NewReader(`{"key":"Zm9v","value":"YmFy"}`))
 	if err != nil {
 		t.Fatalf("writing after a reload: %v", err)

@@ -150,12 +150,19 @@ func (g *gateway) run() {
 	})
 }
 
-// reload loads the gateway's Caddyfile anew.
+// reload loads the gateway's Caddyfile anew. Afterwards no connection meets the
+// server of the configuration before.
 func (g *gateway) reload() {
 	g.t.Helper()
 	if out, err := g.command("reload", "--config", "Caddyfile", "--address", g.admin, "--force").CombinedOutput(); err != nil {
 		g.t.Fatalf("caddy reload: %v\n%s", err, out)
 	}
+	eventually(g.t, 5*time.Second, func() error {
+		if n := etcdtest.Listeners(g.t, g.site); n != 1 {
+			return fmt.Errorf("%d servers listen on %s", n, g.site)
+		}
+		return nil
+	})
 }
 
 // terminate asks the process to end, and waits for it.
