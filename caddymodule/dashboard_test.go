@@ -130,7 +130,7 @@ func TestDashboard_prefix(t *testing.T) {
 func TestDashboard_embedded(t *testing.T) {
 	g := newGateway(t)
 	dir := t.TempDir()
-	for _, site := range []string{"etcd", "header X-Changed yes\netcd {\n dashboard {\n read_only\n }\n}"} {
+	for _, site := range []string{"etcd", "etcd {\n dashboard {\n read_only\n }\n}"} {
 		g.load(embeddedIn(dir), site)
 		r := g.do(http.MethodGet, "/mod/dashboard/api/cluster")
 		var c dashboard.Cluster

@@ -125,12 +125,7 @@ func (g *gateway) load(option, site string) {
 // and forgets the connections to it: it may otherwise answer once more.
 func (g *gateway) settled() {
 	g.t.Helper()
-	within(g.t, 5*time.Second, func() error {
-		if n := etcdtest.Listeners(g.t, g.address); n != 1 {
-			return fmt.Errorf("%d servers listen on %s", n, g.address)
-		}
-		return nil
-	})
+	within(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.address) })
 	g.transport.CloseIdleConnections()
 }
 

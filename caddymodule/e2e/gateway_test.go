@@ -157,12 +157,7 @@ func (g *gateway) reload() {
 	if out, err := g.command("reload", "--config", "Caddyfile", "--address", g.admin, "--force").CombinedOutput(); err != nil {
 		g.t.Fatalf("caddy reload: %v\n%s", err, out)
 	}
-	eventually(g.t, 5*time.Second, func() error {
-		if n := etcdtest.Listeners(g.t, g.site); n != 1 {
-			return fmt.Errorf("%d servers listen on %s", n, g.site)
-		}
-		return nil
-	})
+	eventually(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.site) })
 }
 
 // terminate asks the process to end, and waits for it.

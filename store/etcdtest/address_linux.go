@@ -1,7 +1,11 @@
 package etcdtest
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
+	"os"
+	"strings"
 	"syscall"
 )
 
@@ -26,4 +30,15 @@ func reserve() (address string, release func(), err error) {
 		return "", nil, fmt.Errorf("reserving a port: %w", err)
 	}
 	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port), release, nil
+}
+
+// listeners counts the sockets that listen at an address, as the kernel lists them.
+func listeners(at netip.AddrPort) (int, error) {
+	sockets, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return 0, err
+	}
+	const listening = "0A"
+	ip := at.Addr().As4()
+	return strings.Count(string(sockets), fmt.Sprintf(": %08X:%04X 00000000:0000 %s ", binary.NativeEndian.Uint32(ip[:]), at.Port(), listening)), nil
 }

@@ -2,7 +2,10 @@
 
 package etcdtest
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // reserve finds a port that is free now, and hopes that it stays so.
 func reserve() (address string, release func(), err error) {
@@ -12,3 +15,6 @@ func reserve() (address string, release func(), err error) {
 	}
 	return l.Addr().String(), func() {}, l.Close()
 }
+
+// listeners can't count them here, and hopes that there is one.
+func listeners(netip.AddrPort) (int, error) { return 1, nil }
