@@ -7,12 +7,14 @@ import (
 
 // gate bounds how much is under way to etcd at once, so that a burst of thousands
 // of requests waits here, where it costs next to nothing, and not in etcd, where
-// all of them would time out together.
+// all of them would time out together. The locks that have something to do take
+// turns, so that a burst for one of them does not hold up the others.
 type gate struct {
 	mu       sync.Mutex
-	busy     int // goroutines at work
-	queue    []task
-	lastDone time.Time // when etcd last answered one of them
+	busy     int              // goroutines at work
+	queues   map[*line][]task // what has not begun, of each lock that has something
+	turns    []*line          // those locks, the next one first
+	lastDone time.Time        // when etcd last answered one of them
 }
 
 // task is something to do in etcd. late says that it has waited for its turn for
@@ -28,13 +30,19 @@ const (
 	lateAfter = 3900 * time.Millisecond // a little less than the store takes to give up
 )
 
-// start does something when its turn has come, in the background.
-func (g *gate) start(do func(late bool) (answered bool)) {
+// start does something for a lock when its turn has come, in the background.
+func (g *gate) start(l *line, do func(late bool) (answered bool)) {
 	t := task{do, time.Now()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.busy == gateWidth {
-		g.queue = append(g.queue, t)
+		if g.queues == nil {
+			g.queues = make(map[*line][]task)
+		}
+		if len(g.queues[l]) == 0 {
+			g.turns = append(g.turns, l)
+		}
+		g.queues[l] = append(g.queues[l], t)
 		return
 	}
 	g.busy++
@@ -42,9 +50,9 @@ func (g *gate) start(do func(late bool) (answered bool)) {
 }
 
 // call is start, and waits until it has been done.
-func (g *gate) call(do func(late bool) (answered bool)) {
+func (g *gate) call(l *line, do func(late bool) (answered bool)) {
 	done := make(chan struct{})
-	g.start(func(late bool) bool {
+	g.start(l, func(late bool) bool {
 		defer close(done)
 		return do(late)
 	})
@@ -70,12 +78,20 @@ func (g *gate) next(answered bool) (t task, more bool) {
 	if answered {
 		g.lastDone = time.Now()
 	}
-	if len(g.queue) == 0 {
-		g.queue = nil
+	if len(g.turns) == 0 {
+		g.queues, g.turns = nil, nil // what has grown
 		g.busy--
 		return t, false
 	}
-	t, g.queue[0] = g.queue[0], task{}
-	g.queue = g.queue[1:]
+	l := g.turns[0]
+	g.turns = g.turns[1:]
+	queue := g.queues[l]
+	t, queue[0] = queue[0], task{}
+	if len(queue) == 1 {
+		delete(g.queues, l)
+	} else {
+		g.queues[l] = queue[1:]
+		g.turns = append(g.turns, l)
+	}
 	return t, true
 }

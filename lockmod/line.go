@@ -2,6 +2,7 @@ package lockmod
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,38 +52,55 @@ func newLine(s *Service, key string) *line {
 	}
 }
 
-// enter gives the request a place: the one with its value, or a new one. If that
-// one can't be entered now, busy is closed when to try again.
-func (l *line) enter(w *waiter, r Request) (p *place, busy <-chan struct{}) {
+// enter gives the request a place: the one with its value, or a new one. If that one
+// can't be entered now, the request gets a place when that one is done.
+func (l *line) enter(w *waiter) {
+	r := w.request
+	switch p := l.valued[r.Value]; {
+	case l.closed:
+		w.give(answer{err: ErrStopping})
+	case !r.HasValue || p == nil:
+		p = newPlace(l, r)
+		w.place = p
+		p.waiters = append(p.waiters, w)
+		l.places[p] = struct{}{}
+		if r.HasValue {
+			l.valued[r.Value] = p
+		}
+		l.s.ref(l)
+		l.joining++
+		p.join()
+	case p.admit(w):
+		w.place = p
+	default:
+		p.after = append(p.after, w)
+		w.behind = p
+		if w.entered == nil {
+			w.entered = make(chan struct{})
+		}
+		return
+	}
+	w.behind = nil
+	if w.entered != nil {
+		close(w.entered)
+	}
+}
+
+// skip takes out a request that does not wait for a place any more; false if it has one,
+// or its answer.
+func (l *line) skip(w *waiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		w.give(answer{err: ErrStopping})
-		return nil, nil
+	if w.behind == nil {
+		return false
 	}
-	if r.HasValue {
-		if p := l.valued[r.Value]; p != nil {
-			if p.admit(w) {
-				return p, nil
-			}
-			return nil, p.done
-		}
-	}
-	p = newPlace(l, r)
-	p.waiters = append(p.waiters, w)
-	l.places[p] = struct{}{}
-	if r.HasValue {
-		l.valued[r.Value] = p
-	}
-	l.s.ref(l)
-	l.joining++
-	p.join()
-	return p, nil
+	w.behind.after = slices.DeleteFunc(w.behind.after, func(x *waiter) bool { return x == w })
+	return true
 }
 
 // leave takes a request that waits no longer out of its place. If it had been
 // answered before that, that is the answer.
-func (l *line) leave(p *place, w *waiter) (answer, bool) {
+func (l *line) leave(w *waiter) (answer, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -90,7 +108,7 @@ func (l *line) leave(p *place, w *waiter) (answer, bool) {
 		return a, true
 	default:
 	}
-	p.remove(w)
+	w.place.remove(w)
 	return answer{}, false
 }
 

@@ -2,6 +2,7 @@ package lockmod
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,12 +25,15 @@ type place struct {
 	state   state
 	busy    bool // in granting: a call to etcd is under way, and goes on when it returns
 	missing bool // in granting: the mirror says that the entry is gone
+	late    bool // a request came in while a call to etcd was under way: its TTL may have begun before that
+	sealed  bool // in granting: during this call no more requests may come in, so that those that have are answered
 	renewed bool // the hold is an older one, that somebody has been told of
 	lostIt  bool // in joining: it had an entry, and finds out why that is gone
 	tries   time.Duration
 
 	entry   store.Entry
 	waiters []*waiter
+	after   []*waiter // requests with this value that could not be admitted yet: they are the next, in this order
 
 	// While delivering:
 	pending int  // requests that have not said yet whether they told their clients
@@ -57,9 +61,10 @@ type waiter struct {
 	try     bool // does not wait
 	answer  chan answer
 
-	place   *place
-	busy    <-chan struct{} // if not nil, there is no place yet; closed when to try again
-	timer   *time.Timer     // nil if it waits without end
+	place   *place        // under line.mu
+	behind  *place        // what has to be done before it gets a place, or nil; under line.mu
+	entered chan struct{} // closed when it is behind none; nil if it never was
+	timer   *time.Timer   // nil if it waits without end
 	timeout <-chan time.Time
 }
 
@@ -84,14 +89,26 @@ func newPlace(l *line, r Request) *place {
 // has to wait until the place is done.
 func (p *place) admit(w *waiter) bool {
 	switch {
-	case p.state > granting, p.lostIt, len(p.waiters) == 0, p.state == joining && !p.wait && !w.try:
+	case p.state > granting, p.sealed, p.lostIt, len(p.waiters) == 0, p.state == joining && !p.wait && !w.try,
+		w.try && p.state == granting && p.entry.Held: // it has what it asks for, as soon as somebody has been told
 		return false
 	case w.try && p.state != joining:
 		w.give(answer{err: ErrNotAcquired})
 	default:
 		p.waiters = append(p.waiters, w)
+		p.late = p.late || p.state == joining || p.busy
 	}
 	return true
+}
+
+// readmit is for those who could not be admitted: they get a place now, this one or another,
+// or wait on.
+func (p *place) readmit() {
+	after := p.after
+	p.after = nil
+	for _, w := range after {
+		p.line.enter(w)
+	}
 }
 
 // remove takes a request out. When it was the last one, the place ends; where a
@@ -126,9 +143,16 @@ func (p *place) ttl() time.Duration {
 	return max(ttl, time.Second)
 }
 
+// ttlFromNow is the ttl for a call to etcd that begins now, and so is long enough for all
+// requests that are here.
+func (p *place) ttlFromNow() time.Duration {
+	p.late = false
+	return p.ttl()
+}
+
 // join makes the entry, or finds the one with the value.
 func (p *place) join() {
-	p.line.s.joins.start(func(late bool) bool {
+	p.line.s.joins.start(p.line, func(late bool) bool {
 		got, err := p.acquire(late)
 		p.line.mu.Lock()
 		defer p.line.mu.Unlock()
@@ -146,7 +170,7 @@ func (p *place) acquire(late bool) (store.Acquired, error) {
 	a := store.Acquire{
 		Value:    p.value,
 		HasValue: p.hasValue,
-		TTL:      p.ttl(),
+		TTL:      p.ttlFromNow(),
 		Wait:     p.wait,
 		// Somebody of this gateway is before it, or will be.
 		Contended: l.joining > 1 || len(l.named) > 0 || l.mirror != nil && l.mirror.queue.Len() > 0,
@@ -185,17 +209,13 @@ func (p *place) joined(got store.Acquired, err error) {
 
 // queued waits for the entry's turn.
 func (p *place) queued() {
-	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
-		if w.try {
-			w.give(answer{err: ErrNotAcquired})
-		}
-		return w.try
-	})
+	p.failTries(ErrNotAcquired)
 	if len(p.waiters) == 0 {
 		p.end()
 		return
 	}
 	p.state = waiting
+	p.readmit()
 	p.line.expect(p)
 }
 
@@ -221,7 +241,7 @@ func (p *place) begin() bool {
 func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 	l := p.line
 	l.mu.Lock()
-	ttl := p.ttl()
+	ttl := p.ttlFromNow()
 	l.mu.Unlock()
 
 	granted, err := l.s.store.Grant(l.s.ctx, l.key, e, ahead, ttl)
@@ -243,6 +263,10 @@ func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 		}
 		p.retry(backoff.Min)
 	default:
+		if p.entry.Held {
+			err = fmt.Errorf("%w: it is held, but %v", store.ErrUnknown, err)
+		}
+		p.failTries(err)
 		p.tries = backoff.Next(p.tries)
 		p.retry(p.tries)
 	}
@@ -250,21 +274,25 @@ func (p *place) doGrant(e store.Entry, ahead store.Ahead) {
 
 // retry goes on with a grant that did not come about, after a while.
 func (p *place) retry(after time.Duration) {
-	p.busy = false
+	p.busy, p.sealed = false, false
 	switch {
 	case len(p.waiters) == 0:
 		p.end()
+		return
 	case p.missing:
 		p.lost()
-	case after == 0:
-		p.again()
-	default:
-		time.AfterFunc(after, func() {
-			p.line.mu.Lock()
-			defer p.line.mu.Unlock()
-			p.again()
-		})
+		return
 	}
+	p.readmit() // the next call is for them too
+	if after == 0 {
+		p.again()
+		return
+	}
+	time.AfterFunc(after, func() {
+		p.line.mu.Lock()
+		defer p.line.mu.Unlock()
+		p.again()
+	})
 }
 
 func (p *place) again() {
@@ -294,7 +322,8 @@ func (p *place) gone() {
 // again, else its requests have been cancelled.
 func (p *place) lost() {
 	p.line.forget(p)
-	p.busy, p.missing, p.renewed, p.tries = false, false, false, 0
+	p.busy, p.missing, p.late, p.sealed, p.renewed, p.tries = false, false, false, false, false, 0
+	p.failTries(ErrNotAcquired)
 	if len(p.waiters) == 0 {
 		p.finish()
 		return
@@ -320,7 +349,7 @@ func (p *place) recover() {
 			break
 		}
 		var got store.Acquired
-		l.s.joins.call(func(late bool) bool {
+		l.s.joins.call(l, func(late bool) bool {
 			got, err = p.acquire(late)
 			return answered(err)
 		})
@@ -349,9 +378,10 @@ func (p *place) held(e store.Entry) {
 		p.settled()
 		return
 	}
-	if p.ttl() > e.TTL {
-		// A request that came in meanwhile wants it for longer.
-		p.state, p.busy = granting, true
+	if p.late {
+		// For the request that came in meanwhile, the TTL has to begin after it did
+		// (I6). Others wait until these have been answered.
+		p.state, p.busy, p.sealed = granting, true, true
 		go p.doGrant(e, store.Ahead{})
 		return
 	}
@@ -406,7 +436,7 @@ func (p *place) withdraw(e store.Entry) {
 	l := p.line
 	for wait := time.Duration(0); backoff.Sleep(l.s.ctx, wait); wait = backoff.Next(wait) {
 		var err error
-		l.s.withdrawals.call(func(bool) bool {
+		l.s.withdrawals.call(l, func(bool) bool {
 			err = l.s.store.Withdraw(l.s.ctx, l.key, e)
 			return answered(err)
 		})
@@ -424,6 +454,16 @@ func (p *place) fail(err error) {
 	p.waiters = nil
 }
 
+// failTries answers the requests that do not wait, where the others have to.
+func (p *place) failTries(err error) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
+		if w.try {
+			w.give(answer{err: err})
+		}
+		return w.try
+	})
+}
+
 // finish is the end of the place.
 func (p *place) finish() {
 	l := p.line
@@ -432,6 +472,7 @@ func (p *place) finish() {
 	if p.hasValue && l.valued[p.value] == p {
 		delete(l.valued, p.value)
 	}
+	p.readmit()
 	close(p.done)
 	l.s.unref(l)
 }

@@ -25,7 +25,8 @@ type Service struct {
 	lines    map[string]*line // those that something on this gateway has to do with
 	waiting  int
 	stopping chan struct{} // closed by Close
-	idle     chan struct{} // closed when Close has been called and no line is left
+	calls    int           // under way, of those that began before Close
+	idle     chan struct{} // closed when Close has been called and no line or call is left
 
 	listening int
 
@@ -79,14 +80,16 @@ type Waiting interface {
 func (w *waiter) Wait(ctx context.Context) (*Hold, error) {
 	s := w.line.s
 	defer w.end()
-	for w.busy != nil {
+	if w.entered != nil {
 		// The place with this value is just being given up, or its grant
 		// delivered. What comes after can be told when that is over, which takes long
 		// only while etcd is away.
-		if err := s.await(ctx, w.busy, w.timeout); err != nil {
+		switch err := s.await(ctx, w.entered, w.timeout); {
+		case err != nil && w.line.skip(w):
 			return nil, err
+		case errors.Is(err, ErrNotAcquired):
+			return s.giveUp(ctx, w) // its time is over, just when it has got a place
 		}
-		w.enter()
 	}
 	select {
 	case a := <-w.answer:
@@ -108,12 +111,11 @@ func (s *Service) Begin(r Request) (Waiting, error) {
 		w.timer = time.NewTimer(r.Timeout)
 		w.timeout = w.timer.C
 	}
-	w.enter()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.enter(w)
 	return w, nil
 }
-
-// enter gives a request a place, unless that is busy.
-func (w *waiter) enter() { w.place, w.busy = w.line.enter(w, w.request) }
 
 // end is the end of a request, answered or not.
 func (w *waiter) end() {
@@ -126,7 +128,7 @@ func (w *waiter) end() {
 // giveUp takes a request out of its place, because ctx has ended or its time is
 // over, unless it has been answered just then.
 func (s *Service) giveUp(ctx context.Context, w *waiter) (*Hold, error) {
-	a, answered := w.line.leave(w.place, w)
+	a, answered := w.line.leave(w)
 	switch err := ctx.Err(); {
 	case err != nil && answered && a.hold != nil:
 		a.hold.Settle(false)
@@ -217,9 +219,7 @@ func (s *Service) unref(l *line) {
 	defer s.mu.Unlock()
 	if l.refs--; l.refs == 0 {
 		delete(s.lines, l.key.Name)
-		if len(s.lines) == 0 && s.isStopping() {
-			close(s.idle)
-		}
+		s.checkIdle()
 	}
 }
 
@@ -249,13 +249,16 @@ func (s *Service) key(name string) store.Key { return store.Key{Space: s.space, 
 // Renew makes the holder's TTL start anew, and returns the holder with what is
 // Left of it. Errors: store.ErrNotFound, store.ErrNotHeld.
 func (s *Service) Renew(ctx context.Context, key string, t store.Target, ttl time.Duration) (store.Entry, error) {
+	ctx, done := s.call(ctx)
+	defer done()
 	return s.store.Renew(ctx, s.key(key), t, ttl)
 }
 
 // Release releases the holder, or cancels a waiting entry. It is carried out
 // even if ctx ends. Error: store.ErrNotFound.
 func (s *Service) Release(ctx context.Context, key string, t store.Target) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := s.call(context.WithoutCancel(ctx))
+	defer done()
 	l := s.lookUp(key)
 	if l == nil {
 		_, err := s.store.Release(ctx, s.key(key), t, nil)
@@ -274,6 +277,8 @@ func (s *Service) Release(ctx context.Context, key string, t store.Target) error
 // Holder returns the entry that holds the lock, with what is Left of its TTL, or
 // the zero Entry if nobody does. It is linearizable.
 func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
+	ctx, done := s.call(ctx)
+	defer done()
 	listing, err := s.store.List(ctx, s.key(key), 1)
 	return listing.Holder(), err
 }
@@ -281,6 +286,8 @@ func (s *Service) Holder(ctx context.Context, key string) (store.Entry, error) {
 // Queue returns the whole queue; the holder, if there is one, comes first, with
 // what is Left of its TTL. It is linearizable.
 func (s *Service) Queue(ctx context.Context, key string) (store.Listing, error) {
+	ctx, done := s.call(ctx)
+	defer done()
 	return s.store.List(ctx, s.key(key), 0)
 }
 
@@ -312,9 +319,7 @@ func (s *Service) Close(ctx context.Context) {
 		return
 	}
 	close(s.stopping)
-	if len(s.lines) == 0 {
-		close(s.idle)
-	}
+	s.checkIdle()
 	lines := make([]*line, 0, len(s.lines))
 	for _, l := range s.lines {
 		lines = append(lines, l)

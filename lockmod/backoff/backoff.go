@@ -13,10 +13,14 @@ const (
 	Max = time.Second
 )
 
+// Jitter is a random time below most. A simulation, which has to be repeatable, puts its
+// own in its place.
+var Jitter = rand.N[time.Duration]
+
 // Next is how long to wait after a failure that came after a wait of last.
 func Next(last time.Duration) time.Duration {
 	next := min(max(2*last, Min), Max)
-	return next/2 + rand.N(next/2)
+	return next/2 + Jitter(next/2)
 }
 
 // Sleep waits for d, or less if ctx ends; it says whether ctx goes on.
