@@ -130,3 +130,25 @@ func TestLongPollAfterForgottenHistory(t *testing.T) {
 		_ = other.Close(context.Background())
 	})
 }
+
+// A long poll that hears nothing of its key in the beginning is told soon that etcd is away, and
+// does not wait as long as somebody who listens to all keys.
+func TestLongPollThatHearsNothing(t *testing.T) {
+	api(t, func(t *testing.T, h http.Handler, _ *Service, st *memstore.Store) {
+		silent := make(chan struct{})
+		st.Intercept(func(_ context.Context, op memstore.Op, _ store.Key) memstore.Fault {
+			if op == memstore.OpObserve {
+				<-silent
+			}
+			return memstore.None
+		})
+		c := ask(t, h, "GET", Prefix+"k?wait=true&waitIndex=7&timeout=2")
+		time.Sleep(5 * time.Second)
+		if status, body := c.has(); status != 503 {
+			t.Errorf("after 5 s, the answer is %d %q", status, body)
+		}
+		close(silent)
+		c.cancel()
+		c.hasEnded()
+	})
+}

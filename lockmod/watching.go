@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/lockmod/feed"
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -23,24 +24,29 @@ type Subscription struct {
 // listen at once; 0 is any number. Errors: store.ErrCompacted, ErrTooManyWaiters,
 // ErrStopping.
 func (s *Service) Subscribe(ctx context.Context, key string, prefix bool, after uint64, limit int) (*Subscription, error) {
-	return s.listen(ctx, limit, func(ctx context.Context) (*feed.Subscription, error) {
+	return s.listen(ctx, limit, beginning, func(ctx context.Context) (*feed.Subscription, error) {
 		return s.feed.Subscribe(ctx, key, prefix, after)
 	})
 }
 
 // Follow listens to who holds a key. Errors: ErrTooManyWaiters, ErrStopping.
 func (s *Service) Follow(ctx context.Context, key string, limit int) (*Subscription, error) {
-	return s.listen(ctx, limit, func(ctx context.Context) (*feed.Subscription, error) {
+	return s.listen(ctx, limit, patience, func(ctx context.Context) (*feed.Subscription, error) {
 		return s.feed.Follow(ctx, key)
 	})
 }
 
-func (s *Service) listen(ctx context.Context, limit int, begin func(context.Context) (*feed.Subscription, error)) (*Subscription, error) {
+// beginning is how long a subscriber, to all keys maybe, waits for what it hears first. At
+// that, each hold is looked at, of which etcd tells a few thousand in a second; where it tells
+// nothing, that is said much sooner.
+const beginning = 30 * time.Second
+
+func (s *Service) listen(ctx context.Context, limit int, within time.Duration, begin func(context.Context) (*feed.Subscription, error)) (*Subscription, error) {
 	leave, err := s.countIn(limit)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	sub, err := begin(ctx)
 	if err != nil {
@@ -83,6 +89,8 @@ func (w *Subscription) Stopping() <-chan struct{} { return w.s.stopping }
 // Queues returns keys that exist: of those that begin with prefix, at most limit
 // after the one given. Each is read linearizably.
 func (s *Service) Queues(ctx context.Context, prefix, after string, limit int) (store.Survey, error) {
+	ctx, done := s.call(ctx)
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	return s.store.Queues(ctx, store.Scope{Space: s.space, Name: prefix, Prefix: true}, after, limit)
