@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -246,5 +247,23 @@ func TestAnswerIsWholeWhenSettled(t *testing.T) {
 		read <- err
 		_ = conn.Close()
 		server.Close()
+	}
+}
+
+// stalled is a body of which a server has waited for the next byte for too long.
+type stalled struct{}
+
+func (stalled) Read([]byte) (int, error) { return 0, fmt.Errorf("reading: %w", os.ErrDeadlineExceeded) }
+
+// A server that stops waiting for a body ends the request's context with it, and the
+// client may be there all the same: it is told what is wrong, and not taken for gone.
+func TestSlowBodyIsToldSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, Prefix+"k?ttl=60", stalled{})
+	w := httptest.NewRecorder()
+	newFront(&fake{}, Prefix, operations, DefaultLimits(), zap.NewNop()).ServeHTTP(w, r)
+	if want := `{"errorCode":209,"message":"The request body did not come in time","cause":"Acquire","index":7}`; w.Code != http.StatusBadRequest || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("the answer is %d %s, want 400 %s", w.Code, w.Body, want)
 	}
 }

@@ -23,6 +23,10 @@ func (e *Error) Error() string { return e.Message }
 func badTTL(message string) *Error    { return &Error{http.StatusBadRequest, 202, message} }
 func malformed(message string) *Error { return &Error{http.StatusBadRequest, 209, message} }
 func badKey(message string) *Error    { return &Error{http.StatusBadRequest, 210, message} }
+
+// errSlow is that the server has stopped waiting for a body. Its client may well be there.
+var errSlow = malformed("The request body did not come in time")
+
 func tooLarge(message string) *Error {
 	return &Error{http.StatusRequestEntityTooLarge, 213, message}
 }

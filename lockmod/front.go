@@ -196,7 +196,7 @@ const statusClientGone = 499
 // fail answers with an error. Where the client has gone, nobody reads the answer;
 // but without one net/http would make it a 200, and so would access logs.
 func (f *Front) fail(w http.ResponseWriter, r *http.Request, err error, cause string) {
-	if errors.Is(r.Context().Err(), context.Canceled) {
+	if errors.Is(r.Context().Err(), context.Canceled) && !errors.Is(err, errSlow) {
 		w.WriteHeader(statusClientGone)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +37,8 @@ func (p *Params) readBody(w http.ResponseWriter, r *http.Request, limit int64) e
 	body := http.MaxBytesReader(w, r.Body, limit+overrun)
 	text, err := io.ReadAll(io.LimitReader(body, limit+1))
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlow
 	case err != nil:
 		return malformed("The request body could not be read")
 	case int64(len(text)) > limit:
@@ -92,7 +95,7 @@ func (p *Params) unpin() {
 
 // parseJSON adds the parameters of an object.
 func (p *Params) parseJSON(text []byte) error {
-	if len(bytes.TrimSpace(text)) == 0 {
+	if len(bytes.Trim(text, " \t\r\n")) == 0 {
 		return nil
 	}
 	if !utf8.Valid(text) || loneSurrogate(text) {
