@@ -118,11 +118,8 @@ func (s *Store) endSession() {
 				continue
 			}
 			delete(e.waiting, s)
-			if e.held {
-				continue
-			}
 			e.lost[s] = struct{}{}
-			if len(e.waiting) == 0 {
+			if !e.held && len(e.waiting) == 0 {
 				orphans = append(orphans, e)
 			}
 		}

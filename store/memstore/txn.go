@@ -48,7 +48,8 @@ const (
 )
 
 // delete takes e out of its queue. Unless somebody asked for that, those whose
-// sessions ended while they waited for e lost it by that.
+// sessions ended while they waited for e lost it by that; so did, if its TTL ran out,
+// those who may not have told anybody of the grant.
 func (t *txn) delete(q *queue, e *entry, why end) {
 	if e.timer != nil {
 		e.timer.Stop()
@@ -60,6 +61,13 @@ func (t *txn) delete(q *queue, e *entry, why end) {
 	if why != released {
 		for s := range e.lost {
 			s.lost[place{q.key, e.name, e.index}] = struct{}{}
+		}
+	}
+	if why == ranOut {
+		for _, parties := range []gateways{e.claims, e.waiting} {
+			for s := range parties {
+				s.lost[place{q.key, e.name, e.index}] = struct{}{}
+			}
 		}
 	}
 	gone := store.Entry{Name: e.name, Index: e.index}
