@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -176,7 +175,9 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 			s.leases.discard(at.lease.id)
 		}
 		if left, err := s.leases.renew(ctx, at.ss.lease); err == nil && left == 0 {
-			at.ss.ended.Store(true)
+			if err := s.newEpoch(ctx, at.ss); err != nil {
+				return store.Acquired{}, nothingWritten(err)
+			}
 		}
 		return store.Acquired{}, errAgain
 	case errors.Is(err, store.ErrUnknown):
@@ -230,17 +231,30 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 }
 
 // started makes sure of a new hold's TTL: it starts now, after the commit and
-// before anybody is told (I6).
+// before anybody is told (I6). Where its lease has gone, another gateway may have joined the
+// hold, or renewed it for another TTL: as long as it is there, this gateway is a party to it,
+// and owes a Withdraw if nobody can be told (I4, I10).
 func (s *Store) started(ctx context.Context, q queue, got store.Acquired) (store.Acquired, error) {
-	left, err := s.leases.renew(ctx, refOf(got.Entry).lease)
-	switch {
-	case err != nil:
-		return got, fmt.Errorf("%w: it is held, but %v", store.ErrUnknown, err)
-	case left == 0:
-		return store.Acquired{}, errAgain // expired before it began, entry and all
+	ttl := refOf(got.Entry).rec.TTL
+	for {
+		e, err := s.setTTL(ctx, q, got.Entry, max(ttl, refOf(got.Entry).rec.TTL))
+		if err == nil {
+			got.Entry = e
+			return got, nil
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			e, err = s.find(ctx, q, store.Target{Index: got.Entry.Index, Hint: &got.Entry})
+		}
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return store.Acquired{}, errAgain // it was over before it began
+		case err != nil:
+			return got, fmt.Errorf("%w: it is held, but %v", store.ErrUnknown, err)
+		case !slices.Contains(refOf(e).rec.Claims, s.id):
+			return store.Acquired{}, errAgain
+		}
+		got.Entry = e
 	}
-	got.Entry.Left = time.Duration(left) * time.Second
-	return got, nil
 }
 
 // join makes this gateway a party to e, the entry with the request's value (I7).

@@ -101,12 +101,12 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	if r.rec.Shared {
 		s.leases.discard(r.lease)
 	}
-	left, err := s.leases.renew(ctx, l.id)
+	left, err := s.restartTTL(ctx, q, granted)
 	if err != nil {
 		return granted, err
 	}
 	if left == 0 {
-		return granted, store.ErrNotFound
+		return granted, errAgain
 	}
 	granted.Left = time.Duration(left) * time.Second
 	return granted, nil

@@ -120,8 +120,8 @@ func (p *leases) discard(id clientv3.LeaseID) {
 	p.unwanted = append(p.unwanted, id)
 }
 
-// renew restarts the lease's time to live and returns it, in seconds; 0 if etcd
-// has no such lease any more, nor what hung on it.
+// renew restarts the lease's time to live and returns it, in seconds; 0 if whoever leads etcd
+// does not know the lease, which is no proof that it has gone: see Store.restartTTL.
 func (p *leases) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) {
 	sent := time.Now()
 	ttl, err := p.keepalives.renew(ctx, id)

@@ -26,7 +26,7 @@ import (
 // DialOptions are what a clientv3.Config must carry for a Store. Beside the
 // above, a lost etcd is dialled again every second, where gRPC's own rule would
 // make waiting requests wait up to two minutes for one that is back (I5); and a
-// connection on which nothing comes back is found out within ten.
+// connection on which nothing comes back is found out within thirteen.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithStatsHandler(sentHandler{}),
@@ -35,7 +35,7 @@ func DialOptions() []grpc.DialOption {
 			MinConnectTimeout: 3 * time.Second,
 		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time:    6 * time.Second, // etcd refuses less than 5
+			Time:    10 * time.Second, // gRPC takes less for that
 			Timeout: 3 * time.Second,
 		}),
 	}

@@ -42,6 +42,8 @@ func (s *Store) List(ctx context.Context, key store.Key, limit int) (store.Listi
 		if left < 0 && again {
 			continue // it has gone since, or its time is up and it goes any moment
 		}
+		// Where a new leader does not know the lease yet, too little is told of what is left,
+		// until the next look; that the entry is there has been read linearizably.
 		l.Entries[0].Left = time.Duration(max(left, 0)) * time.Second
 		return l, nil
 	}

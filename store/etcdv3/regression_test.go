@@ -247,11 +247,9 @@ func TestRenewalThatTookEffectIsNotUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// the keepalive stream is what fails, after the swap
+	// the keepalive streams are what fails, after the swap
 	x.leases.keepalives.ctx = func() context.Context { c, s := context.WithCancel(context.Background()); s(); return c }()
-	if st := x.leases.keepalives.stream; st != nil {
-		x.leases.keepalives.drop(st)
-	}
+	x.leases.keepalives.ended()
 	_, err = x.Renew(t.Context(), rk, store.Target{Index: gx.Entry.Index}, 5*time.Second)
 	l, _ := x.list(t.Context(), x.queue(rk), 0)
 	if errors.Is(err, store.ErrUnavailable) && l.Entries[0].TTL != time.Minute {

@@ -73,28 +73,6 @@ func (s *Store) inEpoch(epoch int64) clientv3.Cmp {
 	return clientv3.Compare(clientv3.ModRevision(s.self), "=", epoch)
 }
 
-// fence makes sure that no write of an epoch that began before the call can take
-// effect any more.
-func (s *Store) fence(ctx context.Context) error {
-	if s.session.Load() == nil {
-		return nil // nothing has ever been written
-	}
-	for {
-		// Where the session has ended there is no key, which is what writes of
-		// epoch 0 are conditional on: a new one fences them off too.
-		ss, err := s.open(ctx)
-		if err != nil {
-			return err
-		}
-		if err := s.newEpoch(ctx, ss); err != nil {
-			return err
-		}
-		if !ss.ended.Load() {
-			return nil
-		}
-	}
-}
-
 // newEpoch ends the session's epoch and begins another; or it finds that the
 // session has ended, if its lease has expired.
 func (s *Store) newEpoch(ctx context.Context, ss *session) error {
@@ -154,8 +132,12 @@ func (s *Store) keepAlive(ctx context.Context) {
 			case err != nil:
 				wait = retryPause * 5
 			case ttl == 0:
-				ss.ended.Store(true)
-				s.logger.Warn("session expired: its waiting requests queue again")
+				// A new leader may not know the lease yet. A write is sure.
+				if err := s.newEpoch(attempt, ss); err != nil {
+					wait = retryPause * 5
+				} else if ss.ended.Load() {
+					s.logger.Warn("session expired: its waiting requests queue again")
+				}
 			}
 		}
 		entries := s.shared.all()
@@ -163,12 +145,20 @@ func (s *Store) keepAlive(ctx context.Context) {
 			s.showAlive(attempt)
 		}
 		for _, sh := range entries {
-			if ttl, err := s.keepalives.renew(attempt, sh.lease); err == nil && ttl == 0 {
+			ttl, err := s.keepalives.renew(attempt, sh.lease)
+			if err == nil && ttl == 0 && !s.hangs(attempt, sh) {
 				s.shared.gone(sh.key, sh.lease)
 			}
 		}
 		cancel()
 	}
+}
+
+// hangs says whether a shared entry may be there, on its lease, though whoever leads etcd
+// does not know the lease.
+func (s *Store) hangs(ctx context.Context, sh sharedEntry) bool {
+	resp, err := s.get(ctx, sh.key) // with the keys only, newer versions tell no lease
+	return err != nil || len(resp.Kvs) > 0 && clientv3.LeaseID(resp.Kvs[0].Lease) == sh.lease
 }
 
 // showAlive makes sure that the session has its key where other gateways look for

@@ -40,6 +40,7 @@ type Store struct {
 	self string // its session's key
 
 	keepalives *keepalives
+	fences     fences
 	leases     *leases
 	shared     shared
 	names      *names
@@ -68,6 +69,7 @@ func Open(client *clientv3.Client, opts Options) *Store {
 		id:      rand.Text(),
 		shared:  shared{leases: make(map[string]clientv3.LeaseID)},
 		opening: make(chan struct{}, 1),
+		fences:  fences{turn: make(chan struct{}, 1)},
 		ctx:     ctx,
 		stop:    stop,
 	}
@@ -84,8 +86,11 @@ func Open(client *clientv3.Client, opts Options) *Store {
 	return s
 }
 
+// tidyPeriod is how often leases that are not wanted any more are revoked.
+const tidyPeriod = time.Second
+
 func (s *Store) tidyLeases(ctx context.Context) {
-	for pause(ctx, time.Second) {
+	for pause(ctx, tidyPeriod) {
 		attempt, cancel := context.WithTimeout(ctx, callTimeout)
 		s.leases.tidy(attempt, false)
 		cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -134,7 +135,9 @@ func (s *Store) alive(ctx context.Context, gateways []string) ([]string, error) 
 	return alive, nil
 }
 
-// Expired implements store.Store: an entry and its lease go together.
+// Expired implements store.Store: an entry and its lease go together. Where a new leader
+// does not know the lease yet, those whose entry somebody has deleted queue again, instead
+// of being told: nobody gets a lock by that who should not.
 func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -146,5 +149,31 @@ func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, 
 	if err == nil && left >= 0 && r.tried != 0 {
 		left, err = s.timeToLive(ctx, r.tried)
 	}
-	return left < 0, err
+	if err != nil || left < 0 || !slices.Contains(r.rec.Waiting, s.id) || !e.Held && !r.rec.Shared {
+		return left < 0, err
+	}
+	// Other gateways had the entry too. When this one counted as dead, they may have
+	// given it up, and its lease lives on for a while.
+	dead, err := s.wasDead(ctx, r.rev)
+	if err != nil || !dead || e.Held {
+		return dead, err
+	}
+	// One that waits has gone by that only if its lease is revoked: whoever cancels it leaves
+	// that alone.
+	for end := time.Now().Add(2 * tidyPeriod); left >= 0 && time.Now().Before(end) && pause(ctx, retryPause); {
+		if left, err = s.timeToLive(ctx, r.lease); err != nil {
+			return false, err
+		}
+	}
+	if left >= 0 && ctx.Err() != nil {
+		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	}
+	return left < 0, nil
+}
+
+// wasDead says whether other gateways have found this one dead, or could have, since a
+// revision at which it waited for something: its session then had its key.
+func (s *Store) wasDead(ctx context.Context, since int64) (bool, error) {
+	resp, err := s.get(ctx, s.self, clientv3.WithKeysOnly())
+	return err == nil && (len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision > since), err
 }

@@ -77,7 +77,7 @@ func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (
 			return e, err
 		}
 	}
-	left, err := s.leases.renew(ctx, refOf(e).lease)
+	left, err := s.restartTTL(ctx, q, e)
 	switch {
 	case err != nil && r.rec.TTL != ttl:
 		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
@@ -88,6 +88,28 @@ func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (
 	}
 	e.Left = time.Duration(left) * time.Second
 	return e, nil
+}
+
+// restartTTL makes the TTL of the held entry e start now, and returns what is left of it, in
+// seconds; 0 if e has gone, or changed. Whoever leads etcd since a moment ago may not know
+// its newest leases yet, and says that they do not exist. But what hung on a lease that has
+// gone, has gone with it, and whether it has is read linearizably.
+func (s *Store) restartTTL(ctx context.Context, q queue, e store.Entry) (left int64, err error) {
+	for {
+		left, err = s.leases.renew(ctx, refOf(e).lease)
+		if err != nil || left > 0 {
+			return left, err
+		}
+		now, err := s.find(ctx, q, store.Target{Index: e.Index, Hint: &e})
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && refOf(now).rev != refOf(e).rev:
+			return 0, nil
+		case err != nil:
+			return 0, err
+		case !pause(ctx, retryPause):
+			return 0, fmt.Errorf("%w: the lease of an entry is not known: %w", store.ErrUnavailable, ctx.Err())
+		}
+	}
 }
 
 // find reads the entry that t means.

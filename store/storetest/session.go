@@ -17,6 +17,8 @@ var sessionTests = []test{
 	{"ExpiredSessionTakesItsWaiters_I5", expiredSession},
 	{"ExpiredSessionLeavesWhatOthersWaitFor_I7", expiredSessionLeavesShared},
 	{"ExpiredSessionLeavesWhatIsHeld_I1", expiredSessionLeavesHeld},
+	{"HoldThatTheLivingGaveUpExpiredForTheDead_I5", givenUpExpired},
+	{"EntryThatTheLivingGaveUpExpiredForTheDead_I5", givenUpWaitingExpired},
 	{"EntryThatSomebodyReleasedDidNotExpire", releasedDidNotExpire},
 }
 
@@ -238,6 +240,58 @@ func expiredSessionLeavesHeld(f *fixture) {
 	a.renew(byIndex(e), 2*long)
 	a.releases(byIndex(e))
 	b.wantQueue()
+}
+
+// givenUpExpired: a gateway's session ends while it waits for an entry that another is granted.
+// When that one can't tell its client, the entry goes, by nobody's hand.
+func givenUpExpired(f *fixture) {
+	f.needExpire()
+	f.needCut()
+	a, b := f.open(), f.open()
+	holder := b.hold(anonymous())
+	a.queue(valued("v"))
+	e := b.queue(valued("v"))
+	sign := a.queue(anonymous())
+	waited := a.find(e)
+	b.release(holder)
+	granted := b.grant(e, long)
+	saw := a.find(e)
+	a.expire()
+	f.Cut(f.T, a.Store, true) // before it shows itself alive again
+	b.untilSessionEnds(sign)
+	b.withdraw(granted)
+	b.wantQueue()
+	f.Cut(f.T, a.Store, false)
+	f.eventually(patience, "the gateway is back", func() bool {
+		_, err := a.List(f.ctx(), f.key, 0)
+		return err == nil
+	})
+	a.wantExpired(saw, true)
+	a.wantExpired(waited, true)
+}
+
+// givenUpWaitingExpired: a gateway's session ends while it waits for an entry together with
+// another one, which gives it up. It may hear of that at once.
+func givenUpWaitingExpired(f *fixture) {
+	f.needExpire()
+	f.needCut()
+	a, b := f.open(), f.open()
+	holder := b.hold(anonymous())
+	a.queue(valued("v"))
+	e := b.queue(valued("v"))
+	sign := a.queue(anonymous())
+	waited := a.find(e)
+	a.expire()
+	f.Cut(f.T, a.Store, true)
+	b.untilSessionEnds(sign)
+	b.withdraw(e)
+	b.wantQueue(held(holder))
+	f.Cut(f.T, a.Store, false)
+	f.eventually(patience, "the gateway is back", func() bool {
+		_, err := a.List(f.ctx(), f.key, 0)
+		return err == nil
+	})
+	a.wantExpired(waited, true)
 }
 
 func releasedDidNotExpire(f *fixture) {
