@@ -117,6 +117,7 @@ func TestAdaptErrors(t *testing.T) {
 		{etcd("embedded a {\n auto_compaction 1ms\n}"), "auto_compaction 1ms is less than 1s"},
 		{etcd("embedded /" + strings.Repeat("long/", 25)), "is too long"},
 		{site("etcd http://127.0.0.1:2379"), "unexpected 'http://127.0.0.1:2379' after etcd"},
+		{site("etcd @nobody"), "unrecognized matcher name: @nobody, at Caddyfile:7"},
 		{site("etcd {\n surprise\n}"), "unknown option 'surprise' in etcd"},
 		{site("etcd {\n dashboard\n dashboard\n}"), "dashboard is set twice"},
 		{site("etcd {\n dashboard x\n}"), "unexpected 'x' after dashboard"},

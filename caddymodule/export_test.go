@@ -81,3 +81,9 @@ func CameOn(ctx context.Context, conn any) context.Context {
 func (t *Transport) ChooseProxy(choose func(*http.Request) (*url.URL, error)) {
 	t.grpc.transport.Proxy = proxyFor(choose)
 }
+
+// Check says whether a handler with these limits can be provisioned.
+func (l Limits) Check() error {
+	_, err := l.resolve()
+	return err
+}

@@ -2,16 +2,18 @@ package lockmod
 
 import (
 	"errors"
+	"math"
+	"math/big"
 	"net/http/httptest"
-	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 )
 
-// net/http's own reading of a form is what the parameters must be, where it is
-// willing to read it.
+// FuzzParams: the parameters of a request are what the API promises, whatever it
+// brings, and a request that the API does not allow is refused in its form.
 func FuzzParams(f *testing.F) {
 	f.Add("ttl=60&value=bar", "timeout=2", formType)
 	f.Add("ttl=%31", `{"ttl":1e3,"index":"7"}`, "application/json")
@@ -20,49 +22,105 @@ func FuzzParams(f *testing.F) {
 	f.Add("index=00&=&&%", "x=+&timeout=-1&name=%00", "text/plain")
 	f.Add("", `{"value":"\ud83d\ude00","name":null}`, "application/json; charset=utf-8")
 	f.Add("", `{"value":"\\\ud800"}`, "APPLICATION/JSON")
-	f.Fuzz(func(t *testing.T, query, body, contentType string) {
-		r := httptest.NewRequest("DELETE", "/", strings.NewReader(body))
-		r.URL.RawQuery = query
-		r.Header.Set("Content-Type", contentType)
-		p, err := ReadParams(httptest.NewRecorder(), r, 1000)
-		var e *Error
-		if err != nil {
-			if !errors.As(err, &e) || e.Status != 400 && e.Status != 413 {
-				t.Errorf("the error is %v", err)
-			}
-			return
-		}
-		if contentType == formType && !strings.Contains(query+body, ";") {
-			form, formErr := url.ParseQuery(body)
-			values, queryErr := url.ParseQuery(query)
-			if formErr != nil || queryErr != nil {
-				t.Fatalf("read %q and %q, which are %v and %v", query, body, queryErr, formErr)
-			}
-			for _, k := range known {
-				if got, want := p.Get(k.name), firstOf(append(form[k.name], values[k.name]...)); got != want {
-					t.Errorf("%s is %q, want %q", k.name, got, want)
-				}
-			}
-		}
-		if ttl, err := p.TTL(time.Hour); err == nil && (ttl < time.Second || ttl > time.Hour || ttl%time.Second != 0) {
-			t.Errorf("a TTL of %v", ttl)
-		}
-		if timeout, err := p.Timeout(); err == nil && timeout < 0 && timeout != WaitForever {
-			t.Errorf("a timeout of %v", timeout)
-		}
-		if value, err := p.Text("value", 100); err == nil && (len(value) > 100 || !utf8.ValidString(value)) {
-			t.Errorf("the value %q", value)
-		}
-	})
+	f.Add("wait=true&waitIndex=4&timeout=0", "", "")
+	f.Add("limit=5&prefix=a%2F&continue=a%2fb", "limit=1001", formType+" ; charset=UTF-8")
+	f.Fuzz(checkParams)
 }
 
-func firstOf(values []string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
+// FuzzJSON is FuzzParams for bodies of JSON only, which would seldom be one there.
+func FuzzJSON(f *testing.F) {
+	f.Add(`{"ttl": 60, "value": "bar", "timeout": null}`, "ttl=x&value=foo")
+	f.Add(`{"ttl":"60","index":18446744073709551616,"waitIndex":-0}`, "")
+	f.Add(`{"ttl":6e1,"timeout":0.5,"limit":1E+2}`, "ttl=3")
+	f.Add(`{"value":"\ud83d\ude00 \\ud83d \\\ude00"}`, "")
+	f.Add(`{"value":"\ude00\ud83d"}`, "value=bar")
+	f.Add("{\"value\":\"\xff\"}", "")
+	f.Add(`{"wait":true,"field":"index","ttl":false}`, "")
+	f.Add(`{"wait":"true","name":{"ttl":1}}`, "")
+	f.Add(`{"value":"a","value":"","Value":"b"}`, "value=c")
+	f.Add(`{"unknown":{"value":[1,{}]},"value":["bar"]}`, "")
+	f.Add(` [{"ttl":60}] `, "")
+	f.Add(`{"ttl":60} {"ttl":61}`, "")
+	f.Add(" \t\r\n", "ttl=60")
+	f.Add("null", "ttl=60")
+	f.Fuzz(func(t *testing.T, body, query string) { checkParams(t, query, body, "application/json") })
+}
+
+func checkParams(t *testing.T, query, body, contentType string) {
+	if strings.Count(query, "&") > 1000 {
+		return // more than net/url reads
+	}
+	const limit = 1000
+	r := httptest.NewRequest("DELETE", "/", strings.NewReader(body))
+	r.URL.RawQuery = query
+	r.Header.Set("Content-Type", contentType)
+	p, err := ReadParams(httptest.NewRecorder(), r, limit)
+	want, code := promised(query, contentType, body, limit)
+	if err != nil || code != 0 {
+		var e *Error
+		if !errors.As(err, &e) || e.Code != code || e.Status != map[int]int{209: 400, 213: 413}[code] {
+			t.Fatalf("the error is %#v, want one of code %d", err, code)
+		}
+		return
+	}
+	for _, k := range known {
+		if got := p.Get(k.name); got != want[k.name] {
+			t.Errorf("%s is %q, want %q", k.name, got, want[k.name])
 		}
 	}
-	return ""
+	checkTypes(t, &p, want)
+}
+
+// checkTypes compares what is read of the parameters with what they say.
+func checkTypes(t *testing.T, p *Params, want map[string]string) {
+	n := promisedNumber(want["ttl"])
+	if ttl, err := p.TTL(time.Hour); (err == nil) != within(n, 1, 3600) || err == nil && ttl != time.Duration(n.Int64())*time.Second {
+		t.Errorf("the TTL %q is %v, %v", want["ttl"], ttl, err)
+	}
+	timeout, err := p.Timeout()
+	switch n := promisedNumber(want["timeout"]); {
+	case want["timeout"] == "":
+		if err != nil || timeout != WaitForever {
+			t.Errorf("without a timeout it is %v, %v", timeout, err)
+		}
+	case n == nil:
+		if err == nil {
+			t.Errorf("the timeout %q is %v", want["timeout"], timeout)
+		}
+	case within(n, 0, 1<<31):
+		if err != nil || timeout != time.Duration(n.Int64())*time.Second {
+			t.Errorf("the timeout %q is %v, %v", want["timeout"], timeout, err)
+		}
+	case err != nil || timeout < 1<<31*time.Second && timeout != WaitForever:
+		t.Errorf("the timeout %q is %v, %v", want["timeout"], timeout, err)
+	}
+	for name, read := range map[string]func() (uint64, bool, error){"index": p.Index, "waitIndex": p.WaitIndex} {
+		n := promisedNumber(want[name])
+		index, given, err := read()
+		bad := want[name] != "" && !within(n, 0, math.MaxUint64)
+		if given != (want[name] != "") || (err != nil) != bad || given && !bad && index != n.Uint64() {
+			t.Errorf("the %s %q is %d, %v, %v", name, want[name], index, given, err)
+		}
+	}
+	limit, err := p.Limit()
+	switch n := promisedNumber(want["limit"]); {
+	case want["limit"] == "":
+		if err != nil || limit != 100 {
+			t.Errorf("without a limit it is %d, %v", limit, err)
+		}
+	case n == nil || n.Sign() == 0:
+		if err == nil {
+			t.Errorf("the limit %q is %d", want["limit"], limit)
+		}
+	case err != nil || limit > 1000 || limit < 1000 && n.Cmp(big.NewInt(int64(limit))) != 0:
+		t.Errorf("the limit %q is %d, %v", want["limit"], limit, err)
+	}
+	if wait, err := p.Wait(); (err == nil) != slices.Contains([]string{"", "true", "false"}, want["wait"]) || wait != (want["wait"] == "true") {
+		t.Errorf("wait %q is %v, %v", want["wait"], wait, err)
+	}
+	if value, err := p.Text("value", 100); (err == nil) != (len(want["value"]) <= 100 && utf8.ValidString(want["value"])) || err == nil && value != want["value"] {
+		t.Errorf("the value %q is %q, %v", want["value"], value, err)
+	}
 }
 
 func TestMalformedJSON(t *testing.T) {

@@ -93,8 +93,8 @@ func (q *Queue[T]) Reset(revision uint64, items []Item[T]) []Effect[T] {
 			effects = q.check(effects, name)
 		} else if revision >= w.index {
 			gone := Item[T]{Name: name}
-			if el, ok := before[name]; ok {
-				gone = *item[T](el)
+			if el, ok := before[name]; ok && item[T](el).Index == w.index {
+				gone = *item[T](el) // and not an earlier one of its name
 			}
 			effects = q.gone(effects, name, gone)
 		}

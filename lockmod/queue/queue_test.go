@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 )
@@ -146,101 +147,221 @@ func TestSuccessor(t *testing.T) {
 	expect(t, q.Apply(21, []ch{del("a")})) // its grant is already asked for
 }
 
-// FuzzAgainstEtcd runs a random history of a queue in etcd, seen late and with
-// gaps, and checks what a waiter is told: it is asked to be granted only if at
-// the mirror's revision it was the head or held, and once the mirror has caught
-// up, every waiter has been told what is true.
+// FuzzAgainstEtcd runs a random history of a queue in etcd, seen late, twice and with
+// gaps, and checks after each event that the mirror is what etcd was at its revision, and
+// that every waiter has been told what was true then, once, and nothing else.
 func FuzzAgainstEtcd(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 5, 9, 1, 2, 7})
-	f.Add([]byte{0, 1, 0, 1, 3, 3, 200, 0, 90, 4, 4, 8, 8})
+	f.Add([]byte{0, 0, 0, 5, 25, 1, 2, 23})
+	f.Add([]byte{0, 1, 0, 1, 3, 3, 5, 0, 90, 4, 4, 7, 7})
+	f.Add([]byte{1, 1, 1, 37, 4, 5, 10, 12, 37, 9, 8, 2, 37})                // one release grants the lock to the next
+	f.Add([]byte{1, 0, 37, 11, 37, 11, 14, 2, 11, 15, 7, 2, 7})              // entries are made anew under their names
+	f.Add([]byte{1, 1, 1, 1, 5, 13, 5, 13, 3, 19, 35, 15, 13, 9, 25, 30, 7}) // old revisions come again
 	f.Fuzz(func(t *testing.T, script []byte) {
-		type version struct {
-			rev   uint64
-			items []it
-			chs   []ch
+		e := &etcd{t: t, q: New[string](), history: []version{{rev: 1}}, waits: make(map[string]waited)}
+		e.see(e.q.Reset(1, nil))
+		for i, b := range script[:min(len(script), 200)] {
+			e.step(i, int(b%16), int(b/16))
+			e.check()
 		}
-		history := []version{{rev: 1}}
-		last := func() version { return history[len(history)-1] }
-		commit := func(items []it, chs ...ch) {
-			history = append(history, version{last().rev + 1, items, chs})
-		}
-
-		q := New[string]()
-		seen := 0 // the version that the mirror has seen
-		told := map[string]string{}
-		waiting := map[string]uint64{}
-		see := func(effects []Effect[string]) {
-			for _, e := range effects {
-				if e.Kind == Gone {
-					told[e.Item.Name] = "gone"
-					delete(waiting, e.Item.Name)
-					continue
-				}
-				told[e.Item.Name] = "granted"
-				at := history[seen].items
-				i := slices.IndexFunc(at, func(x it) bool { return x.Name == e.Item.Name && x.Index == waiting[x.Name] })
-				if i < 0 || (i > 0 && !at[i].Held) {
-					t.Fatalf("%v is to be granted at revision %d, where the queue is %v", e.Item, history[seen].rev, at)
-				}
-			}
-		}
-		see(q.Reset(1, nil))
-
-		for i, b := range script {
-			items := slices.Clone(last().items)
-			switch arg := int(b / 8); b % 8 {
-			case 0, 1: // somebody queues; with 1, this gateway waits for it
-				name := fmt.Sprint("e", i)
-				index := last().rev + 1
-				commit(append(items, entry(name, index)), put(entry(name, index)))
-				if b%8 == 1 {
-					waiting[name] = index
-					see(q.Wait(name, index))
-				}
-			case 2, 3: // an entry goes: the head, or any
-				if len(items) > 0 {
-					n := 0
-					if b%8 == 3 {
-						n = arg % len(items)
-					}
-					name := items[n].Name
-					commit(slices.Delete(items, n, n+1), del(name))
-				}
-			case 4: // the head is granted, or renewed
-				if len(items) > 0 {
-					items[0].Held = true
-					commit(items, put(items[0]))
-				}
-			case 5, 6: // the mirror sees some more
-				for range arg + 1 {
-					if seen+1 < len(history) {
-						seen++
-						see(q.Apply(history[seen].rev, history[seen].chs))
-					}
-				}
-			case 7: // or is listed anew
-				seen = len(history) - 1
-				see(q.Reset(last().rev, slices.Clone(last().items)))
-			}
-		}
-
-		for seen+1 < len(history) {
-			seen++
-			see(q.Apply(history[seen].rev, history[seen].chs))
-		}
-		for name, index := range waiting {
-			i := slices.IndexFunc(last().items, func(x it) bool { return x.Name == name && x.Index == index })
-			switch {
-			case i < 0:
-				t.Errorf("%s has gone, and its waiter has not been told", name)
-			case i == 0 && told[name] != "granted":
-				t.Errorf("%s is the head, and its waiter has not been told", name)
-			}
-		}
-		if q.Len() != len(last().items) {
-			t.Errorf("the mirror has %d items, etcd %d", q.Len(), len(last().items))
+		for e.seen+1 < len(e.history) {
+			e.follow()
+			e.check()
 		}
 	})
+}
+
+// etcd is a queue as it has been there, and what its mirror has made of it.
+type etcd struct {
+	t       *testing.T
+	q       *Queue[string]
+	history []version
+	seen    int // the version that the mirror has seen
+	waits   map[string]waited
+}
+
+type version struct {
+	rev   uint64
+	items []it
+	chs   []ch
+}
+
+// waited is what somebody waits for.
+type waited struct {
+	index uint64
+	asked bool // the grant
+}
+
+func (e *etcd) last() version { return e.history[len(e.history)-1] }
+
+func (e *etcd) commit(items []it, chs ...ch) {
+	e.history = append(e.history, version{e.last().rev + 1, items, chs})
+}
+
+// follow has the mirror see one more version.
+func (e *etcd) follow() {
+	if e.seen+1 < len(e.history) {
+		e.seen++
+		e.see(e.q.Apply(e.history[e.seen].rev, e.history[e.seen].chs))
+	}
+}
+
+func (e *etcd) wait(name string, index uint64) {
+	e.waits[name] = waited{index: index}
+	e.see(e.q.Wait(name, index))
+}
+
+// some is one of those that are waited for.
+func (e *etcd) some(arg int) (name string) {
+	if names := slices.Sorted(maps.Keys(e.waits)); len(names) > 0 {
+		name = names[arg%len(names)]
+	}
+	return name
+}
+
+func (e *etcd) step(i, what, arg int) {
+	items, rev := slices.Clone(e.last().items), e.last().rev+1
+	switch what {
+	case 0, 1: // somebody queues; with 1, this gateway waits for it
+		name := fmt.Sprint("e", i)
+		e.commit(append(items, entry(name, rev)), put(entry(name, rev)))
+		if what == 1 {
+			e.wait(name, rev)
+		}
+	case 2, 3: // an entry goes: the head, or any
+		if len(items) > 0 {
+			n := (what - 2) * arg % len(items)
+			name := items[n].Name
+			e.commit(slices.Delete(items, n, n+1), del(name))
+		}
+	case 4: // the head is granted, or renewed
+		if len(items) > 0 {
+			items[0].Held = true
+			e.commit(items, put(items[0]))
+		}
+	case 5, 6: // the mirror sees some more
+		for range arg + 1 {
+			e.follow()
+		}
+	case 7: // or is listed anew
+		e.seen = len(e.history) - 1
+		e.see(e.q.Reset(e.last().rev, slices.Clone(e.last().items)))
+	case 8: // a waiter goes
+		name := e.some(arg)
+		e.q.Forget(name)
+		delete(e.waits, name)
+	case 9: // a grant fails
+		name := e.some(arg)
+		if w, ok := e.waits[name]; ok {
+			e.waits[name] = waited{index: w.index}
+		}
+		e.see(e.q.Retry(name))
+	case 10: // the holder is going to be released
+		e.successor()
+	case 11: // an entry is made anew under its name, and is waited for
+		if len(items) > 0 {
+			n := arg % len(items)
+			anew := entry(items[n].Name, rev)
+			e.commit(append(slices.Delete(items, n, n+1), anew), del(anew.Name), put(anew))
+			e.wait(anew.Name, rev)
+		}
+	case 12: // the head is released, and the lock granted to the next in the same write
+		if len(items) > 1 {
+			gone := items[0].Name
+			items = items[1:]
+			items[0].Held = true
+			e.commit(items, del(gone), put(items[0]))
+		}
+	case 13: // the mirror is told again what it has seen
+		old := e.history[max(e.seen-arg, 0)]
+		if effects := e.q.Apply(old.rev, old.chs); len(effects) > 0 {
+			e.t.Fatalf("at %d, what happened at %d had effects: %q", e.history[e.seen].rev, old.rev, say(effects))
+		}
+	case 14: // somebody waits for what was there once
+		if then := e.history[max(len(e.history)-1-arg, 0)].items; len(then) > 0 {
+			w := then[arg%len(then)]
+			e.wait(w.Name, w.Index)
+		}
+	case 15: // a listing comes that is not the newest
+		e.seen = min(e.seen+arg, len(e.history)-1)
+		e.see(e.q.Reset(e.history[e.seen].rev, slices.Clone(e.history[e.seen].items)))
+	}
+}
+
+// see checks effects.
+func (e *etcd) see(effects []Effect[string]) {
+	e.t.Helper()
+	now := e.history[e.seen]
+	for _, effect := range effects {
+		name := effect.Item.Name
+		w, ok := e.waits[name]
+		i := slices.IndexFunc(now.items, func(x it) bool { return x.Name == name && x.Index == w.index })
+		switch {
+		case !ok:
+			e.t.Fatalf("nobody waits for %v, but: %q", effect.Item, say(effects))
+		case effect.Kind == Gone:
+			if i >= 0 || now.rev < w.index || effect.Item.Index != 0 && effect.Item.Index != w.index {
+				e.t.Fatalf("%v, waited for since %d, is said to be gone at %d, where the queue is %v", effect.Item, w.index, now.rev, now.items)
+			}
+			delete(e.waits, name)
+		default:
+			if w.asked || i < 0 || i > 0 && !now.items[i].Held || effect.Item != now.items[i] || effect.Behind != len(now.items)-1 {
+				e.t.Fatalf("%v, waited for since %d, asked for: %v, is to be granted at %d, where the queue is %v", effect, w.index, w.asked, now.rev, now.items)
+			}
+			if effect.AheadIndex >= effect.Item.Index || slices.ContainsFunc(now.items, func(x it) bool { return x.Index == effect.AheadIndex }) {
+				e.t.Fatalf("%v is to be granted after %s, which is not gone or not ahead at %d, where the queue is %v", effect.Item, effect.AheadName, now.rev, now.items)
+			}
+			e.waits[name] = waited{w.index, true}
+		}
+	}
+}
+
+// successor asks for the one after the head, and sees to it that there is one when it
+// should be.
+func (e *etcd) successor() {
+	items := e.history[e.seen].items
+	if len(items) == 0 {
+		return
+	}
+	holder, next, ok := e.q.Successor(items[0].Index)
+	want := false
+	if len(items) > 1 {
+		w, waits := e.waits[items[1].Name]
+		want = items[0].Held && !items[1].Held && waits && w == waited{index: items[1].Index}
+	}
+	if ok != want || ok && (holder != items[0] || next != items[1]) {
+		e.t.Fatalf("the successor of the head in %v is %v after %v (%v)", items, next, holder, ok)
+	}
+	if ok {
+		e.waits[next.Name] = waited{next.Index, true}
+	}
+}
+
+// check checks the mirror, and that nobody waits in vain.
+func (e *etcd) check() {
+	e.t.Helper()
+	now := e.history[e.seen]
+	var mirror []it
+	for el := e.q.items.Front(); el != nil; el = el.Next() {
+		mirror = append(mirror, *item[string](el))
+	}
+	head, ok := e.q.Head()
+	if !slices.Equal(mirror, now.items) || e.q.Len() != len(now.items) || e.q.Revision() != now.rev || ok && head != now.items[0] {
+		e.t.Fatalf("the mirror is %v at %d with the head %v, and etcd was %v at %d", mirror, e.q.Revision(), head, now.items, now.rev)
+	}
+	for _, want := range now.items {
+		if got, ok := e.q.Find(want.Index); !ok || got != want {
+			e.t.Fatalf("%d is %v, want %v", want.Index, got, want)
+		}
+	}
+	for name, w := range e.waits {
+		i := slices.IndexFunc(now.items, func(x it) bool { return x.Name == name && x.Index == w.index })
+		switch {
+		case i < 0 && now.rev >= w.index:
+			e.t.Fatalf("%s has gone, and its waiter has not been told", name)
+		case i >= 0 && (i == 0 || now.items[i].Held) && !w.asked:
+			e.t.Fatalf("%s is the head, and its waiter has not been told", name)
+		}
+	}
 }
 
 // BenchmarkHandover is what a change of the holder costs the mirror, with 100 and

@@ -25,7 +25,9 @@ import (
 // side.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "20")
+	if flag.Lookup("test.fuzz").Value.String() == "" {
+		_ = flag.Set("test.parallel", "20")
+	}
 	os.Exit(m.Run())
 }
 

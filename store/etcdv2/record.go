@@ -77,8 +77,9 @@ func (s *Store) parties(ctx context.Context, q queue, e store.Entry, how freshne
 
 func decodeRecord(n *client.Node) record {
 	var r record
-	// What is not a record was put there by hand, and names nobody.
-	_ = json.Unmarshal([]byte(n.Value), &r)
+	if json.Unmarshal([]byte(n.Value), &r) != nil {
+		return record{} // it was put there by hand, and names nobody, also where a part of it could
+	}
 	return r
 }
 

@@ -27,7 +27,9 @@ import (
 // side.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "12")
+	if flag.Lookup("test.fuzz").Value.String() == "" {
+		_ = flag.Set("test.parallel", "12")
+	}
 	os.Exit(m.Run())
 }
 

@@ -3,6 +3,7 @@ package etcdv3
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,10 @@ const (
 	stateWaiting = "waiting"
 	stateHeld    = "held"
 )
+
+// mostTTL is the longest that a time.Duration can be, in seconds: more than etcd gives
+// a lease.
+const mostTTL = int64(math.MaxInt64 / time.Second)
 
 func (r record) held() bool { return r.State == stateHeld }
 
@@ -115,7 +120,7 @@ func (q queue) decode(kv *mvccpb.KeyValue) store.Entry {
 	r := &ref{rev: kv.ModRevision, lease: clientv3.LeaseID(kv.Lease)}
 	header, value, ok := bytes.Cut(kv.Value, []byte("\n"))
 	if ok {
-		ok = json.Unmarshal(header, &r.rec) == nil
+		ok = json.Unmarshal(header, &r.rec) == nil && r.rec.TTL >= 0 && r.rec.TTL <= mostTTL
 	}
 	if ok {
 		e.Value, e.HasValue = string(value), strings.HasPrefix(e.Name, valuedPrefix)
