@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -39,6 +40,47 @@ func listeners(at netip.AddrPort) (int, error) {
 		return 0, err
 	}
 	const listening = "0A"
-	ip := at.Addr().As4()
-	return strings.Count(string(sockets), fmt.Sprintf(": %08X:%04X 00000000:0000 %s ", binary.NativeEndian.Uint32(ip[:]), at.Port(), listening)), nil
+	return strings.Count(string(sockets), fmt.Sprintf(": %s 00000000:0000 %s ", hex(at), listening)), nil
+}
+
+const knowsDialers = true
+
+// connections are the addresses of the ends that processes have of their connections, and
+// which of the processes it is.
+func connections(pids []int) map[netip.AddrPort]int {
+	owners := make(map[string]int) // by inode
+	for i, pid := range pids {
+		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		files, _ := os.ReadDir(dir) // none, if it has ended
+		for _, file := range files {
+			to, _ := os.Readlink(filepath.Join(dir, file.Name()))
+			if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+				owners[strings.TrimSuffix(inode, "]")] = i
+			}
+		}
+	}
+	all := make(map[netip.AddrPort]int)
+	sockets, _ := os.ReadFile("/proc/net/tcp")
+	for line := range strings.Lines(string(sockets)) {
+		const local, inode = 1, 9
+		fields := strings.Fields(line)
+		if i, ok := owners[fields[inode]]; ok {
+			all[unhex(fields[local])] = i
+		}
+	}
+	return all
+}
+
+// hex is an address as the kernel's list of sockets has it.
+func hex(at netip.AddrPort) string {
+	ip := at.Addr().Unmap().As4()
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), at.Port())
+}
+
+// unhex is the opposite of hex.
+func unhex(text string) netip.AddrPort {
+	var ip uint32
+	var port uint16
+	_, _ = fmt.Sscanf(text, "%8X:%4X", &ip, &port)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.NativeEndian.AppendUint32(nil, ip))), port)
 }

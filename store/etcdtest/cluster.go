@@ -60,3 +60,6 @@ func (p *Process) Hang(hang bool) {
 		p.t.Errorf("stopping etcd %s: %v", p.version, err)
 	}
 }
+
+// PID is the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }

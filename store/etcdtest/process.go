@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -24,6 +25,7 @@ type Process struct {
 	data    string
 	tls     *tls.Config
 	cmd     *exec.Cmd
+	pid     atomic.Int64  // of cmd, once it has been started
 	ended   chan struct{} // closed when the process has ended
 }
 
@@ -33,7 +35,7 @@ type Option func(*Process)
 // WithFlags adds flags, which count more than those that every etcd here has, such
 // as --advertise-client-urls.
 func WithFlags(flags ...string) Option {
-	return func(p *Process) { p.flags = append(p.flags, flags...) } // the last one counts
+	return func(p *Process) { p.flags = append(p.flags, flags...) }
 }
 
 // WithData has the data be in a folder, and not on the disk that other tests wait for.
@@ -122,14 +124,15 @@ func (p *Process) run(t testing.TB) {
 		t.Fatal(err)
 	}
 	const peer = "http://127.0.0.1:0" // it is the only member
-	p.cmd = exec.Command(p.program, append([]string{
+	flags := []string{
 		"--name", "test", "--data-dir", p.data, "--logger=zap", "--log-level=warn",
 		"--listen-client-urls", p.Endpoint, "--advertise-client-urls", p.Endpoint,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
-	}, p.flags...)...)
-	if p.version != V34 { // which has no such flag
-		p.cmd.Args = append(p.cmd.Args, "--unsafe-no-fsync")
 	}
+	if p.version != V34 { // which has no such flag
+		flags = append(flags, "--unsafe-no-fsync")
+	}
+	p.cmd = exec.Command(p.program, append(flags, p.flags...)...) // the last one counts
 	if runtime.GOARCH != "amd64" {
 		p.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH="+runtime.GOARCH)
 	}
@@ -138,6 +141,7 @@ func (p *Process) run(t testing.TB) {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p.pid.Store(int64(p.cmd.Process.Pid))
 	cmd, ended := p.cmd, make(chan struct{})
 	p.ended = ended
 	go func() {
