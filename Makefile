@@ -3,13 +3,14 @@
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 1m
 TIMEOUT  ?= 10m
+SOAK     ?= 10m
 MODULES  := dashboard/ui/node_modules/.package-lock.json
 SELF     := $(MAKE)# make -n runs what names MAKE itself
 
-.PHONY: help build run dashboard pictures test test-dashboard test-tools test-chromium lint bench fuzz clean
+.PHONY: help build run dashboard pictures test test-dashboard test-tools test-chromium robustness soak strace lint bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./caddy with this checkout's modules
 	./xcaddy.sh --output ./caddy
@@ -29,9 +30,9 @@ pictures: test-tools ## make the README's pictures of the dashboard anew
 # Each group has the machine to itself: many of them say how long things take. What takes
 # longest begins first. (To vet is a linter's.) timeout ends the dashboard's tests with all
 # that they have started.
-test: test-tools ## set up what the tests need, then run all of them, Go's under the race detector
+test: test-tools ## set up what the tests need, then run them, Go's under the race detector
 	@ok=0; \
-	go test -race -vet=off -p 3 -timeout $(TIMEOUT) ./store/etcdv2 $$(go list ./... | grep -v '/e2e$$') || ok=1; \
+	go test -race -vet=off -p 3 -timeout $(TIMEOUT) ./store/etcdv2 $$(go list ./... | grep -Ev '/e2e$$|/robustness') || ok=1; \
 	timeout $(TIMEOUT) $(SELF) -s test-dashboard || ok=1; \
 	go test -race -vet=off -timeout $(TIMEOUT) ./caddymodule/e2e || ok=1; \
 	exit $$ok
@@ -67,13 +68,13 @@ test-tools:
 	done
 	@if ! command -v npm >/dev/null; then echo "make test: without npm, the dashboard's tests are skipped" >&2; \
 	else \
-		$(MAKE) -s $(MODULES) || exit 1; \
-		if ! $(MAKE) -s test-chromium; then echo "make test: without Chromium, the dashboard's tests in it are skipped, unless CHROMIUM names one" >&2; \
+		$(SELF) -s $(MODULES) || exit 1; \
+		if ! $(SELF) -s test-chromium; then echo "make test: without Chromium, the dashboard's tests in it are skipped, unless CHROMIUM names one" >&2; \
 		else echo "make test: building caddy"; ./xcaddy.sh --output .tools/caddy >.tools/caddy.log 2>&1 || { cat .tools/caddy.log >&2; exit 1; }; fi; \
 	fi
-	@[ -n "$$ETCD34" ] || $(MAKE) -s .tools/etcd-3.4 || \
+	@[ -n "$$ETCD34" ] || $(SELF) -s .tools/etcd-3.4 || \
 		echo "make test: without Debian's etcd 3.4, tests that need it are skipped, unless there is one in PATH or ETCD34 names one" >&2
-	@[ -n "$$ETCDCTL34" ] || $(MAKE) -s .tools/etcdctl-3.4 || \
+	@[ -n "$$ETCDCTL34" ] || $(SELF) -s .tools/etcdctl-3.4 || \
 		echo "make test: without Debian's etcdctl 3.4, tests that need it are skipped, unless there is one in PATH or ETCDCTL34 names one" >&2
 
 test-chromium:
@@ -97,6 +98,25 @@ $(MODULES): dashboard/ui/package-lock.json
 		{ usr/bin/$(version) | grep -q '^$(firstword $(version)) [Vv]ersion: 3[.]4[.]' || { echo "$(package) is no 3.4 here" >&2; exit 1; }; } \
 	) && mv "$$dir/usr/bin/$(firstword $(version))" $@
 
+robustness: test-tools strace ## examine gateways under faults and under abuse, and the examiners with bugs
+	@ok=0; set -x; \
+	go test -race -vet=off -timeout $(TIMEOUT) ./robustness/history/... ./robustness/check ./robustness/model || ok=1; \
+	go test -race -vet=off -timeout $(TIMEOUT) -count=1 -v ./robustness/sim -steps 1000000 || ok=1; \
+	for package in mutants . abuse; do \
+		go test -race -vet=off -timeout $(TIMEOUT) -count=1 -v ./robustness/$$package || ok=1; \
+	done; \
+	exit $$ok
+
+soak: test-tools strace ## 2,000 clients, 500 locks, a fault every 10 s, for 10 minutes on each API (SOAK=1h for longer)
+	./xcaddy.sh --output .tools/caddy >.tools/caddy.log 2>&1 || { cat .tools/caddy.log >&2; exit 1; }
+	go test -count=1 -v -timeout 0 ./robustness -run 'TestFaults$$' -caddy '$(CURDIR)/.tools/caddy' -length $(SOAK) -clients 2000 -locks 500 -every 10s -pause 10s
+
+# strace makes disks slow.
+strace:
+	@command -v strace >/dev/null || { echo "installing strace"; get='apt-get install -y --no-install-recommends strace'; \
+		$$get || { apt-get update && $$get; } || echo "without strace, no disk is slow" >&2; \
+	}
+
 lint: ## gofmt, go vet, golangci-lint and the import rules
 	@files=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r f; do [ ! -e "$$f" ] || echo "$$f"; done) && \
 	unformatted=$$(gofmt -l $$files) && \
@@ -107,12 +127,29 @@ lint: ## gofmt, go vet, golangci-lint and the import rules
 bench: ## run the benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
-fuzz: ## fuzz each fuzz target for a minute (FUZZTIME=10m for longer)
-	@git grep --untracked -oE '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed 's|^|./|; s|/[^/]*:func | |' | \
+# Each package's fuzz targets are built once, and then all targets run side by side, each
+# in its package's folder, where what makes it fail is left as usual.
+fuzz: ## fuzz all fuzz targets at once, for a minute (FUZZTIME=10m for longer)
+	@dir=$$(mktemp -d) && cache="$$(go env GOCACHE)/fuzz" && : >"$$dir/running" || exit 1; \
+	trap 'rm -rf "$$dir"' EXIT; trap 'kill $$(cut -d " " -f 1 "$$dir/running"); exit 1' INT TERM; \
+	git grep --untracked -oE '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed 's|/[^/]*:func | |' >"$$dir/targets"; \
+	for package in $$(cut -d ' ' -f 1 "$$dir/targets" | sort -u); do \
+		echo "make fuzz: building $$package"; mkdir -p "$$dir/$$package" && \
+		go test -c -fuzz . -o "$$dir/$$package/it.test" "./$$package" && go list "./$$package" >"$$dir/$$package/path" || exit 1; \
+	done; \
 	while read -r package target; do \
-		echo "$$package $$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
-	done
+		( cd "$$package" && exec nice -n 19 "$$dir/$$package/it.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 500ms \
+			-test.fuzzcachedir "$$cache/$$(cat "$$dir/$$package/path")" -test.parallel 1 ) >"$$dir/$$package/$$target" 2>&1 </dev/null & \
+		echo "$$! $$package $$target" >>"$$dir/running"; \
+	done <"$$dir/targets"; \
+	echo "make fuzz: running $$(wc -l <"$$dir/running") targets for $(FUZZTIME)"; failed=; \
+	while read -r pid package target; do \
+		wait "$$pid" && outcome=ok || { outcome=FAILED; failed="$$failed $$package/$$target"; }; \
+		told=$$(sed -n 's/^fuzz: elapsed.*execs: \([0-9]*\) .*new interesting: \([0-9]*\) .*/\1 \2/p' "$$dir/$$package/$$target" | tail -n 1); \
+		printf '%-16s %-16s %9s executions, %4s new interesting: %s\n' "$$package" "$$target" $${told:-0 0} $$outcome; \
+	done <"$$dir/running"; : >"$$dir/running"; \
+	for target in $$failed; do echo; echo "$$target:"; grep -v '"level"' "$$dir/$$target"; done; \
+	[ -z "$$failed" ]
 
 clean: ## remove what was built; ./etcd-data, which is data, stays
 	rm -f caddy *.test *.out
