@@ -39,6 +39,19 @@ func (g gateway) kill() { g.f.Harness.Kill(g.f.T, g.Store) }
 
 func (g gateway) expire() { g.f.Harness.Expire(g.f.T, g.Store) }
 
+// lapse ends the gateway's session while it is cut off, so that it can't show itself alive
+// again before meanwhile is over. Then it is back.
+func (g gateway) lapse(meanwhile func()) {
+	g.expire()
+	g.f.Cut(g.f.T, g.Store, true)
+	meanwhile()
+	g.f.Cut(g.f.T, g.Store, false)
+	g.f.eventually(patience, "the gateway is back", func() bool {
+		_, err := g.List(g.f.ctx(), g.f.key, 0)
+		return err == nil
+	})
+}
+
 // untilSessionEnds polls until an entry that lives by a session has gone with it.
 func (g gateway) untilSessionEnds(e store.Entry) {
 	g.f.Helper()
@@ -256,15 +269,10 @@ func givenUpExpired(f *fixture) {
 	b.release(holder)
 	granted := b.grant(e, long)
 	saw := a.find(e)
-	a.expire()
-	f.Cut(f.T, a.Store, true) // before it shows itself alive again
-	b.untilSessionEnds(sign)
-	b.withdraw(granted)
-	b.wantQueue()
-	f.Cut(f.T, a.Store, false)
-	f.eventually(patience, "the gateway is back", func() bool {
-		_, err := a.List(f.ctx(), f.key, 0)
-		return err == nil
+	a.lapse(func() {
+		b.untilSessionEnds(sign)
+		b.withdraw(granted)
+		b.wantQueue()
 	})
 	a.wantExpired(saw, true)
 	a.wantExpired(waited, true)
@@ -281,15 +289,10 @@ func givenUpWaitingExpired(f *fixture) {
 	e := b.queue(valued("v"))
 	sign := a.queue(anonymous())
 	waited := a.find(e)
-	a.expire()
-	f.Cut(f.T, a.Store, true)
-	b.untilSessionEnds(sign)
-	b.withdraw(e)
-	b.wantQueue(held(holder))
-	f.Cut(f.T, a.Store, false)
-	f.eventually(patience, "the gateway is back", func() bool {
-		_, err := a.List(f.ctx(), f.key, 0)
-		return err == nil
+	a.lapse(func() {
+		b.untilSessionEnds(sign)
+		b.withdraw(e)
+		b.wantQueue(held(holder))
 	})
 	a.wantExpired(waited, true)
 }
