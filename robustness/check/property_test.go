@@ -16,18 +16,10 @@ var (
 	histories = flag.Int("histories", 1000, "how many histories are made up")
 )
 
-// config is what the history of a seed is like.
-func config(seed uint64) simulated.Config {
-	return simulated.Config{
-		Seed: seed, Locks: 1 + int(seed%3), Clients: 4 + int(seed%9), Length: 20 * time.Second, Pause: 300 * time.Millisecond, Hold: 300 * time.Millisecond,
-		Faults: seed%3 != 0, Polite: seed%5 == 0, Brisk: seed%2 == 0,
-	}
-}
-
 // Whatever a right lock does under whatever circumstances, it is not called wrong.
 func TestRightHistories(t *testing.T) {
 	for n := range uint64(*histories) {
-		h := simulated.Run(config(*seed + n))
+		h := simulated.Run(simulated.Varied(*seed + n))
 		for _, v := range Check(h) {
 			t.Errorf("-seed %d -histories 1: %v", *seed+n, v)
 		}
@@ -163,12 +155,12 @@ func TestWrongHistories(t *testing.T) {
 	done := make(map[string]int)
 	for n := range uint64(*histories) {
 		wrong := wrongs[n%uint64(len(wrongs))]
-		c := config(*seed + n)
+		c := simulated.Varied(*seed + n)
 		if wrong.calm {
 			c.Faults, c.Polite = false, true
 		}
 		h := simulated.Run(c)
-		holds := plain(h)
+		holds := simulated.Lasting(h)
 		if len(holds) == 0 {
 			continue
 		}
@@ -190,19 +182,4 @@ func TestWrongHistories(t *testing.T) {
 			t.Errorf("only %d histories are wrong in that %s", n, wrong.name)
 		}
 	}
-}
-
-// plain are all plain holds, in an order that does not change.
-func plain(h *history.History) (all []simulated.Plain) {
-	holds := simulated.Holds(h)
-	for i := range 3 {
-		for _, space := range []string{history.Lock, history.Leader} {
-			for _, hold := range holds[history.Name{Space: space, Key: simulated.Key(i)}] {
-				if hold.Sure.To-hold.Sure.From > 10*time.Millisecond {
-					all = append(all, hold)
-				}
-			}
-		}
-	}
-	return all
 }

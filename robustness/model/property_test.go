@@ -15,18 +15,10 @@ var (
 	histories = flag.Int("histories", 1000, "how many histories are made up")
 )
 
-// config is what the history of a seed is like.
-func config(seed uint64) simulated.Config {
-	return simulated.Config{
-		Seed: seed, Locks: 1 + int(seed%3), Clients: 4 + int(seed%9), Length: 20 * time.Second, Pause: 300 * time.Millisecond, Hold: 300 * time.Millisecond,
-		Faults: seed%3 != 0, Polite: seed%5 == 0, Brisk: seed%2 == 0,
-	}
-}
-
 // Whatever a right lock does under whatever circumstances, it is not called wrong.
 func TestRightHistories(t *testing.T) {
 	for n := range uint64(*histories) {
-		h := simulated.Run(config(*seed + n))
+		h := simulated.Run(simulated.Varied(*seed + n))
 		for _, f := range Check(h, time.Minute) {
 			t.Fatalf("-seed %d -histories 1: %v", *seed+n, f)
 		}
@@ -126,7 +118,7 @@ var lies = []lie{
 func TestLies(t *testing.T) {
 	told := make(map[string]int)
 	for n := range uint64(*histories) {
-		h := simulated.Run(config(*seed + n))
+		h := simulated.Run(simulated.Varied(*seed + n))
 		random := rand.New(rand.NewPCG(*seed+n, 1))
 		lie := lies[n%uint64(len(lies))]
 		if !tell(h, random, lie) {
@@ -158,17 +150,7 @@ func tell(h *history.History, random *rand.Rand, lie lie) bool {
 
 // anyHold is some plain hold that takes a while.
 func anyHold(h *history.History, random *rand.Rand) (simulated.Plain, bool) {
-	var all []simulated.Plain
-	holds := simulated.Holds(h)
-	for i := range 3 { // in an order that does not change
-		for _, space := range []string{history.Lock, history.Leader} {
-			for _, hold := range holds[history.Name{Space: space, Key: simulated.Key(i)}] {
-				if hold.Sure.To-hold.Sure.From > 10*time.Millisecond {
-					all = append(all, hold)
-				}
-			}
-		}
-	}
+	all := simulated.Lasting(h)
 	if len(all) == 0 {
 		return simulated.Plain{}, false
 	}
@@ -178,7 +160,7 @@ func anyHold(h *history.History, random *rand.Rand) (simulated.Plain, bool) {
 // Porcupine comes to the same, for what it can judge in time.
 func TestPorcupineAgreesOnMadeUpHistories(t *testing.T) {
 	for n := range uint64(min(*histories, 100)) {
-		c := config(*seed + n)
+		c := simulated.Varied(*seed + n)
 		c.Locks, c.Clients, c.Length = 1, 6, 8*time.Second
 		h := simulated.Run(c)
 		if hold, ok := anyHold(h, rand.New(rand.NewPCG(*seed+n, 1))); ok && n%2 == 0 {

@@ -64,3 +64,18 @@ func (p *Plain) takes(h *history.History, i int) bool {
 	}
 	return false
 }
+
+// Lasting are the plain holds of all locks that take a while, in an order that does not change.
+func Lasting(h *history.History) (all []Plain) {
+	holds := Holds(h)
+	for i := range mostLocks {
+		for _, space := range []string{history.Lock, history.Leader} {
+			for _, hold := range holds[history.Name{Space: space, Key: Key(i)}] {
+				if hold.Sure.To-hold.Sure.From > 10*time.Millisecond {
+					all = append(all, hold)
+				}
+			}
+		}
+	}
+	return all
+}

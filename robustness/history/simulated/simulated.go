@@ -28,6 +28,17 @@ type Config struct {
 	Polite  bool          // no client goes before it has been answered, and the recorder is always run
 }
 
+// mostLocks is how many locks a varied history has at most.
+const mostLocks = 3
+
+// Varied is a config that differs from seed to seed in all that matters.
+func Varied(seed uint64) Config {
+	return Config{
+		Seed: seed, Locks: 1 + int(seed%mostLocks), Clients: 4 + int(seed%9), Length: 20 * time.Second, Pause: 300 * time.Millisecond, Hold: 300 * time.Millisecond,
+		Faults: seed%3 != 0, Polite: seed%5 == 0, Brisk: seed%2 == 0,
+	}
+}
+
 // Run makes a history up.
 func Run(c Config) *history.History {
 	w := &world{
