@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/robustness/cluster"
 )
 
 // usage is what a gateway has of the machine. Memory is measured in two ways. What it uses
@@ -31,16 +33,11 @@ func (u usage) String() string {
 // usage is that of now.
 func (g *gateway) usage(t testing.TB) (u usage) {
 	t.Helper()
-	g.pprof(t, "heap?gc=1") // what pools keep goes with the second collection
-	heap := g.pprof(t, "heap?gc=1&debug=1")
-	for _, line := range []string{"# HeapAlloc = ", "# Stack = "} {
-		_, rest, _ := strings.Cut(heap, line)
-		var n int64
-		if _, err := fmt.Sscan(rest, &n); err != nil {
-			t.Fatalf("%q in the heap's profile: %v", line, err)
-		}
-		u.live += n
+	memory, err := cluster.MemoryOf(g.admin, g.pid)
+	if err != nil {
+		t.Fatal(err)
 	}
+	u.live, u.resident = memory.InUse, memory.Resident
 	_, stacks, _ := strings.Cut(g.pprof(t, "goroutine?debug=1"), "\n") // the first line is the total
 	for stack := range strings.SplitSeq(strings.TrimSpace(stacks), "\n\n") {
 		var same int
@@ -58,22 +55,18 @@ func (g *gateway) usage(t testing.TB) (u usage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.files, u.resident = len(files), g.resident(t)
+	u.files = len(files)
 	return u
 }
 
 // resident is the memory that the gateway has from the system, in bytes.
-func (g *gateway) resident(t testing.TB) (bytes int64) {
+func (g *gateway) resident(t testing.TB) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.pid))
+	bytes, err := cluster.Resident(g.pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	if _, err := fmt.Sscan(rest, &bytes); err != nil {
-		t.Fatal(err)
-	}
-	return bytes << 10 // it is in KiB
+	return bytes
 }
 
 func (g *gateway) pprof(t testing.TB, profile string) string {

@@ -185,44 +185,67 @@ type Memory struct {
 }
 
 // Memory is that of now.
-func (g *Gateway) Memory() (m Memory, err error) {
+func (g *Gateway) Memory() (Memory, error) {
 	if g.cmd == nil {
-		return m, errors.New("it does not run")
+		return Memory{}, errors.New("it does not run")
 	}
-	if _, err := g.pprof("heap?gc=1"); err != nil { // what pools keep goes with the second collection
-		return m, err
-	}
-	heap, err := g.pprof("heap?gc=1&debug=1")
-	if err != nil {
-		return m, err
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
-	if err != nil {
-		return m, err
-	}
-	var inHeap, stacks int64
-	for _, n := range []struct {
-		text, name string
-		to         *int64
-	}{{heap, "# HeapAlloc = ", &inHeap}, {heap, "# Stack = ", &stacks}, {string(status), "VmRSS:", &m.Resident}} {
-		_, rest, _ := strings.Cut(n.text, n.name)
-		if _, err := fmt.Sscan(rest, n.to); err != nil {
-			return m, fmt.Errorf("%q: %w", n.name, err)
-		}
-	}
-	m.InUse = inHeap + stacks
-	m.Resident <<= 10 // it is in KiB
-	return m, nil
+	return MemoryOf(g.Admin, g.cmd.Process.Pid)
 }
 
-// pprof is a profile of the gateway's.
-func (g *Gateway) pprof(name string) (string, error) {
-	resp, err := quick.Get("http://" + g.Admin + "/debug/pprof/" + name)
+// MemoryOf is what a caddy with that admin address and process uses now.
+func MemoryOf(admin string, pid int) (m Memory, err error) {
+	if _, err := pprof(admin, "heap?gc=1"); err != nil { // what pools keep goes with the second collection
+		return m, err
+	}
+	heap, err := pprof(admin, "heap?gc=1&debug=1")
+	if err != nil {
+		return m, err
+	}
+	for _, name := range []string{"# HeapAlloc = ", "# Stack = "} {
+		n, err := number(heap, name)
+		if err != nil {
+			return m, err
+		}
+		m.InUse += n
+	}
+	m.Resident, err = Resident(pid)
+	return m, err
+}
+
+// Resident is the memory that a process has from the system, in bytes.
+func Resident(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	kib, err := number(string(status), "VmRSS:")
+	return kib << 10, err
+}
+
+// number is that which comes after a name in a text.
+func number(text, name string) (n int64, err error) {
+	_, rest, _ := strings.Cut(text, name)
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		return 0, fmt.Errorf("%q: %w", name, err)
+	}
+	return n, nil
+}
+
+// profiler keeps no connection, which would be a part of what is measured, and gives a busy
+// gateway its time.
+var profiler = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// pprof is a profile of a caddy with that admin address.
+func pprof(admin, name string) (string, error) {
+	resp, err := profiler.Get("http://" + admin + "/debug/pprof/" + name)
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", name, resp.Status)
+	}
 	return string(text), err
 }
 
