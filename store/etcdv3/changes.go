@@ -61,7 +61,7 @@ func (o *observer) tellAll(ctx context.Context, all []arrival) (end error) {
 		if end = a.Err(); end != nil {
 			break
 		}
-		o.s.seen(a.Header.Revision)
+		o.s.seen(a.Header)
 		o.heard = a.at
 		if a.IsProgressNotify() {
 			calls = append(calls, call{uint64(a.Header.Revision), nil})

@@ -3,6 +3,7 @@ package etcdv3
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -11,6 +12,11 @@ import (
 // A holder's entry hangs on a lease with the client's TTL. Granting and revoking
 // a lease costs a commit each, so a lease whose entry has been released is kept
 // for the next holder with that TTL. Whoever deletes an entry owns its lease.
+//
+// A lease that was granted before etcd's present leader was elected is not used again.
+// The leader before that one, if it only hung, knows nothing of what the lease has been
+// renewed for since; for some seconds after it goes on it may revoke what has run out by its
+// own knowledge (https://github.com/etcd-io/etcd/issues/15247), and the hold with it. (I1, I6)
 
 const (
 	idleLease     = 5 * time.Second // after which a pooled lease is revoked
@@ -21,6 +27,7 @@ const (
 type lease struct {
 	id    clientv3.LeaseID
 	ttl   int64     // seconds, as asked for
+	term  uint64    // etcd's, in which it was granted
 	until time.Time // it lives at least so long
 	since time.Time // it has been in the pool
 
@@ -29,10 +36,20 @@ type lease struct {
 	marked bool
 }
 
-// fresh says that a lease lives long enough to be put under an entry and
-// renewed then.
-func (l lease) fresh(now time.Time) bool {
-	return l.until.Sub(now) >= time.Duration(l.ttl)*time.Second/2
+// usable says that a lease is of etcd's present term, and lives long enough to be put
+// under an entry and renewed then.
+func (p *leases) usable(l lease, now time.Time) bool {
+	return l.term == p.term.Load() && l.until.Sub(now) >= time.Duration(l.ttl)*time.Second/2
+}
+
+// elected notes a term of etcd's.
+func (p *leases) elected(term uint64) {
+	for {
+		old := p.term.Load()
+		if term <= old || p.term.CompareAndSwap(old, term) {
+			return
+		}
+	}
 }
 
 // leases is the pool.
@@ -40,11 +57,13 @@ type leases struct {
 	client     clientv3.Lease
 	keepalives *keepalives
 
+	term atomic.Uint64 // the newest of etcd's that this gateway has heard of
+
 	mu   sync.Mutex
 	idle map[int64][]lease // by ttl; the last one was used last
 
-	// known has the leases that this gateway has renewed or granted and that may
-	// come back to it.
+	// known has the leases that this gateway has granted and that may come back to
+	// it.
 	known map[clientv3.LeaseID]knowledge
 
 	idleCount int
@@ -53,6 +72,7 @@ type leases struct {
 
 // knowledge is what this gateway knows of a lease, which may be less than is so.
 type knowledge struct {
+	term   uint64
 	until  time.Time // it lives at least so long
 	marked bool
 }
@@ -76,7 +96,7 @@ func (p *leases) take(ctx context.Context, ttl int64) (lease, error) {
 		l := list[len(list)-1]
 		p.idle[ttl] = list[:len(list)-1]
 		p.idleCount--
-		if l.fresh(now) {
+		if p.usable(l, now) {
 			p.mu.Unlock()
 			return l, nil
 		}
@@ -90,20 +110,23 @@ func (p *leases) take(ctx context.Context, ttl int64) (lease, error) {
 	if err != nil {
 		return lease{}, nothingWritten(err)
 	}
-	l := lease{id: resp.ID, ttl: ttl, until: now.Add(time.Duration(ttl) * time.Second)}
-	p.learn(l.id, l.until)
+	l := lease{id: resp.ID, ttl: ttl, term: resp.GetRaftTerm(), until: now.Add(time.Duration(ttl) * time.Second)}
+	p.elected(l.term)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[l.id] = knowledge{term: l.term, until: l.until}
 	return l, nil
 }
 
 // put gives back a lease that nothing hangs on any more and that no write in
-// flight names.
+// flight names. One that another gateway granted is not used again.
 func (p *leases) put(id clientv3.LeaseID, ttl int64) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := p.known[id]
-	l := lease{id: id, ttl: ttl, until: k.until, since: now, marked: k.marked}
-	if !l.fresh(now) || p.idleCount >= maxIdleLeases {
+	l := lease{id: id, ttl: ttl, term: k.term, until: k.until, since: now, marked: k.marked}
+	if !p.usable(l, now) || p.idleCount >= maxIdleLeases {
 		delete(p.known, id)
 		p.unwanted = append(p.unwanted, id)
 		return
@@ -138,9 +161,10 @@ func (p *leases) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) 
 func (p *leases) learn(id clientv3.LeaseID, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k := p.known[id]
-	k.until = until
-	p.known[id] = k
+	if k, ok := p.known[id]; ok {
+		k.until = until
+		p.known[id] = k
+	}
 }
 
 // mark notes that the lease has carried a hold.
@@ -165,7 +189,7 @@ func (p *leases) tidy(ctx context.Context, all bool) {
 	for ttl, list := range p.idle {
 		kept := list[:0]
 		for _, l := range list {
-			if all || now.Sub(l.since) > idleLease || !l.fresh(now) {
+			if all || now.Sub(l.since) > idleLease || !p.usable(l, now) {
 				p.unwanted = append(p.unwanted, l.id)
 				delete(p.known, l.id)
 				p.idleCount--

@@ -137,7 +137,7 @@ func (s *Store) commit(ctx context.Context, t txn) (*clientv3.TxnResponse, error
 		return s.client.Txn(ctx).If(t.when...).Then(t.then...).Else(t.otherwise...).Commit()
 	})
 	if err == nil {
-		s.seen(resp.Header.Revision)
+		s.seen(resp.Header)
 	}
 	return resp, err
 }
@@ -147,7 +147,7 @@ func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) 
 		return s.client.Get(ctx, key, opts...)
 	})
 	if err == nil {
-		s.seen(resp.Header.Revision)
+		s.seen(resp.Header)
 	}
 	return resp, err
 }

@@ -151,7 +151,7 @@ func (s *Store) Watch(ctx context.Context, key store.Key, after uint64, apply fu
 			}
 			return fmt.Errorf("watching: %w", err)
 		}
-		s.seen(resp.Header.Revision)
+		s.seen(resp.Header)
 		for revision, events := range byRevision(resp.Events) {
 			if ctx.Err() != nil {
 				break

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -117,8 +118,10 @@ func (s *Store) whileOpen(ctx context.Context) (context.Context, context.CancelF
 	return ctx, func() { unhook(); cancel() }, nil
 }
 
-// seen notes a revision of etcd.
-func (s *Store) seen(revision int64) {
+// seen notes what an answer of etcd tells of it.
+func (s *Store) seen(header *pb.ResponseHeader) {
+	s.leases.elected(header.RaftTerm)
+	revision := header.Revision
 	for {
 		old := s.revision.Load()
 		if revision <= old || s.revision.CompareAndSwap(old, revision) {
