@@ -223,8 +223,9 @@ type Store interface {
 
 	// Expired says whether the entry e, which this gateway waited for and which
 	// has gone, went because its session did, or because its TTL ran out before
-	// this gateway could tell anybody of the grant, rather than by somebody's hand.
-	// Then its clients are owed a new place.
+	// this gateway could tell anybody of the grant, rather than by a Release.
+	// Then its clients are owed a new place. Of an entry that was released when it
+	// held the lock, either may be said; so it may for somebody who asks long after.
 	Expired(ctx context.Context, key Key, e Entry) (bool, error)
 
 	// Release deletes an entry, whether it holds or waits, whoever its parties

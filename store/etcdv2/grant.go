@@ -126,7 +126,7 @@ func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool
 		return false, fmt.Errorf("reading the parties of an entry: %w", err)
 	}
 	s.waiting.drop(place{q, e.Index})
-	if e.Held || refOf(e).tried {
+	if e.Held || refOf(e).tried || len(r.Claims) > 0 {
 		return true, nil // for want of a renewal, most likely: nobody knew that it was held
 	}
 	return !r.has(s.id), nil

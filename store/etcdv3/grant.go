@@ -53,7 +53,6 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 		if err != nil {
 			return e, fmt.Errorf("granting: %w", err)
 		}
-		refOf(now).tried = refOf(e).tried
 		if refOf(now).rev == refOf(e).rev && !now.Held && !leaseNotFound(failure) {
 			return e, fmt.Errorf("granting: %w", store.ErrNotHead)
 		}
@@ -89,11 +88,6 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	}
 	granted, err := s.swap(ctx, q, e, r.rec.heldBy(s.id, ttl), l, when...)
 	s.settleLeases(err, r, l, fresh)
-	if errors.Is(err, store.ErrUnknown) && fresh {
-		doubtful := *r
-		doubtful.tried = l.id
-		e.Ref = &doubtful
-	}
 	if err != nil {
 		return e, err
 	}

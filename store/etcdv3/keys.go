@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -16,6 +17,7 @@ import (
 //	{prefix}/{space}/{escaped key}/{entry}   an entry of a queue
 //	{prefix}/gateway/{id}                    a gateway's session
 //	{prefix}/lease/{id in hex}               a lease that holders' entries hang on
+//	{prefix}/cancelled/{index}               an entry that was cancelled while it waited
 //
 // An entry's name begins with "v-" if it has a value, whose hash follows, so
 // that one transaction finds or makes it; with "a-" if it is anonymous (see
@@ -23,6 +25,7 @@ import (
 const (
 	gatewaySpace    = "gateway"
 	leaseSpace      = "lease"
+	cancelledSpace  = "cancelled"
 	valuedPrefix    = "v-"
 	anonymousPrefix = "a-"
 )
@@ -47,6 +50,10 @@ func (s *Store) gatewayKey(id string) string { return s.prefix + "/" + gatewaySp
 // markerKey is named as etcdctl shows the lease.
 func (s *Store) markerKey(id clientv3.LeaseID) string {
 	return fmt.Sprintf("%s/%s/%016x", s.prefix, leaseSpace, int64(id))
+}
+
+func (s *Store) cancelledKey(index uint64) string {
+	return s.prefix + "/" + cancelledSpace + "/" + strconv.FormatUint(index, 10)
 }
 
 func valuedName(value string) string {

@@ -44,6 +44,10 @@ const (
 	stateHeld    = "held"
 )
 
+// waitingText is what the record of an entry that waits begins with. It is greater than any
+// record of one that is held, and that is how etcd tells them apart.
+const waitingText = `{"state":"` + stateWaiting + `"`
+
 // mostTTL is the longest that a time.Duration can be, in seconds: more than etcd gives
 // a lease.
 const mostTTL = int64(math.MaxInt64 / time.Second)
@@ -103,9 +107,6 @@ type ref struct {
 	// hangs on lease if it is held.
 	made      string
 	otherName string
-
-	// tried is the lease of a grant whose answer was lost.
-	tried clientv3.LeaseID
 }
 
 // hangsOn is the lease that an entry hangs on, which has its marker if it ever has.

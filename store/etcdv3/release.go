@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// Release implements store.Store. It is one commit, and the next holder's grant
+// Release implements store.Store. Of a holder it is one commit, and the next one's grant
 // is in it where the caller knows who that is.
 func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, next *store.Successor) (*store.Entry, error) {
 	ctx, cancel, err := s.begin(ctx)
@@ -74,19 +74,33 @@ func (s *Store) handOver(ctx context.Context, q queue, holder store.Entry, next 
 
 // release deletes the entry that t means.
 func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
-	if name, ok := targetName(t); ok {
-		return s.releaseNamed(ctx, q, name, t.Index)
+	for {
+		var err error
+		if name, ok := targetName(t); ok {
+			err = s.releaseNamed(ctx, q, name, t.Index)
+		} else {
+			err = s.releaseAlone(ctx, q, t.Index)
+		}
+		switch {
+		case !errors.Is(err, errAgain):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+		}
 	}
+}
 
-	// Only the index is known. Most often the holder is alone: then its key is
-	// the only one in the queue, whatever its name.
+// releaseAlone deletes the entry of which only the index is known. Most often it holds the lock
+// and is alone: then its key is the only one in the queue, whatever its name.
+func (s *Store) releaseAlone(ctx context.Context, q queue, index uint64) error {
 	resp, err := s.commit(ctx, txn{
 		when: []clientv3.Cmp{
-			clientv3.Compare(clientv3.CreateRevision(q.prefix), "=", int64(t.Index)).WithRange(q.end),
+			clientv3.Compare(clientv3.CreateRevision(q.prefix), "=", int64(index)).WithRange(q.end),
+			clientv3.Compare(clientv3.Value(q.prefix), "<", waitingText).WithRange(q.end),
 		},
 		then: []clientv3.Op{clientv3.OpDelete(q.prefix, clientv3.WithRange(q.end), clientv3.WithPrevKV())},
 		otherwise: []clientv3.Op{clientv3.OpGet(q.prefix, clientv3.WithRange(q.end), clientv3.WithLimit(1),
-			clientv3.WithMinCreateRev(int64(t.Index)), clientv3.WithMaxCreateRev(int64(t.Index)))},
+			clientv3.WithMinCreateRev(int64(index)), clientv3.WithMaxCreateRev(int64(index)))},
 	})
 	if err != nil {
 		return err
@@ -98,27 +112,34 @@ func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 	if len(found) == 0 {
 		return store.ErrNotFound
 	}
-	return s.releaseNamed(ctx, q, q.name(string(found[0].Key)), t.Index)
+	return s.releaseNamed(ctx, q, q.name(string(found[0].Key)), index)
 }
 
 // releaseNamed deletes the entry with that name; if index is not 0, only if it
-// has that index too, so that a newer entry of the same value stays.
+// has that index too, so that a newer entry of the same value stays. errAgain: it
+// has changed.
 func (s *Store) releaseNamed(ctx context.Context, q queue, name string, index uint64) error {
-	when := clientv3.Compare(clientv3.CreateRevision(q.entry(name)), "=", int64(index))
+	key := q.entry(name)
+	that := clientv3.Compare(clientv3.CreateRevision(key), "=", int64(index))
 	if index == 0 {
-		when = clientv3.Compare(clientv3.CreateRevision(q.entry(name)), "!=", 0)
+		that = clientv3.Compare(clientv3.CreateRevision(key), "!=", 0)
 	}
 	resp, err := s.commit(ctx, txn{
-		when: []clientv3.Cmp{when},
-		then: []clientv3.Op{clientv3.OpDelete(q.entry(name), clientv3.WithPrevKV())},
+		when:      []clientv3.Cmp{that, clientv3.Compare(clientv3.Value(key), "<", waitingText)},
+		then:      []clientv3.Op{clientv3.OpDelete(key, clientv3.WithPrevKV())},
+		otherwise: []clientv3.Op{clientv3.OpGet(key)},
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !resp.Succeeded:
+	}
+	if resp.Succeeded {
+		return s.released(q, resp)
+	}
+	found := resp.Responses[0].GetResponseRange().Kvs
+	if len(found) == 0 || index != 0 && found[0].CreateRevision != int64(index) {
 		return store.ErrNotFound
 	}
-	return s.released(q, resp)
+	return s.cancel(ctx, q, q.decode(found[0]))
 }
 
 // released takes over the lease of what a transaction has deleted.
@@ -126,11 +147,7 @@ func (s *Store) released(q queue, resp *clientv3.TxnResponse) error {
 	for _, kv := range deleted(resp) {
 		e := q.decode(kv)
 		s.names.give(q, e.Name)
-		// A shared lease runs out by itself: who waited for the entry sees by it
-		// that the entry did not go with its lease.
-		if e.Held {
-			s.freeLease(refOf(e))
-		}
+		s.freeLease(refOf(e))
 	}
 	return nil
 }

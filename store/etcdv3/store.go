@@ -43,6 +43,7 @@ type Store struct {
 	keepalives *keepalives
 	fences     fences
 	leases     *leases
+	marks      marks
 	shared     shared
 	names      *names
 	opening    chan struct{} // a lock: held by whoever opens the session

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -135,40 +134,26 @@ func (s *Store) alive(ctx context.Context, gateways []string) ([]string, error) 
 	return alive, nil
 }
 
-// Expired implements store.Store: an entry and its lease go together. Where a new leader
-// does not know the lease yet, those whose entry somebody has deleted queue again, instead
-// of being told: nobody gets a lock by that who should not.
+// Expired implements store.Store. One that waited was cancelled if there is a mark of that
+// (see cancelled.go). One that was held and its lease go together, unless somebody released it.
 func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer cancel()
+	if !e.Held {
+		cancelled, err := s.cancelled(ctx, e.Index)
+		return err == nil && !cancelled, err
+	}
 	r := refOf(e)
 	left, err := s.timeToLive(ctx, r.lease)
-	if err == nil && left >= 0 && r.tried != 0 {
-		left, err = s.timeToLive(ctx, r.tried)
-	}
-	if err != nil || left < 0 || !slices.Contains(r.rec.Waiting, s.id) || !e.Held && !r.rec.Shared {
+	if err != nil || left < 0 || !slices.Contains(r.rec.Waiting, s.id) {
 		return left < 0, err
 	}
-	// Other gateways had the entry too. When this one counted as dead, they may have
-	// given it up, and its lease lives on for a while.
-	dead, err := s.wasDead(ctx, r.rev)
-	if err != nil || !dead || e.Held {
-		return dead, err
-	}
-	// One that waits has gone by that only if its lease is revoked: whoever cancels it leaves
-	// that alone.
-	for end := time.Now().Add(2 * tidyPeriod); left >= 0 && time.Now().Before(end) && pause(ctx, retryPause); {
-		if left, err = s.timeToLive(ctx, r.lease); err != nil {
-			return false, err
-		}
-	}
-	if left >= 0 && ctx.Err() != nil {
-		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
-	}
-	return left < 0, nil
+	// This gateway was no party to the hold yet. If it counted as dead, those that were may
+	// have given the hold up, and its lease lives on for a while.
+	return s.wasDead(ctx, r.rev)
 }
 
 // wasDead says whether other gateways have found this one dead, or could have, since a

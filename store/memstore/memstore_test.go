@@ -1,7 +1,9 @@
 package memstore
 
 import (
+	"context"
 	"flag"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,11 +39,17 @@ func TestContract(t *testing.T) {
 			Compact:      func(*testing.T) { cluster.Compact() },
 			BreakWatches: func(*testing.T) { cluster.BreakWatches() },
 			Lose: func(_ *testing.T, s store.Store, how storetest.Loss) func() {
-				s.(*Store).FailNext(OpAcquire, map[storetest.Loss]Fault{
-					storetest.LostRequest:    LostRequest,
-					storetest.LostAnswer:     LostAnswer,
-					storetest.DelayedRequest: Delayed,
-				}[how])
+				var lost atomic.Bool
+				s.(*Store).Intercept(func(_ context.Context, op Op, _ store.Key) Fault {
+					if op != OpAcquire && op != OpGrant && op != OpRelease || lost.Swap(true) {
+						return None
+					}
+					return map[storetest.Loss]Fault{
+						storetest.LostRequest:    LostRequest,
+						storetest.LostAnswer:     LostAnswer,
+						storetest.DelayedRequest: Delayed,
+					}[how]
+				})
 				return func() { s.(*Store).Deliver() }
 			},
 		}

@@ -20,6 +20,7 @@ var sessionTests = []test{
 	{"HoldThatTheLivingGaveUpExpiredForTheDead_I5", givenUpExpired},
 	{"EntryThatTheLivingGaveUpExpiredForTheDead_I5", givenUpWaitingExpired},
 	{"EntryThatSomebodyReleasedDidNotExpire", releasedDidNotExpire},
+	{"HoldThatRanOutUnseenExpired_I5", ranOutUnseen},
 }
 
 // needKill skips the test where gateways can't be killed.
@@ -300,13 +301,70 @@ func givenUpWaitingExpired(f *fixture) {
 func releasedDidNotExpire(f *fixture) {
 	a, b := f.open(), f.open()
 	holder := b.hold(anonymous())
-	n, v, shared := a.queue(anonymous()), a.queue(valued("v")), a.queue(valued("shared"))
-	b.queue(valued("shared"))
-	n, v, shared = a.find(n), a.find(v), a.find(shared)
-	for _, e := range []store.Entry{n, v, shared} {
-		b.release(e)
-		a.wantExpired(e, false)
+	for _, target := range []func(store.Entry) store.Target{byIndex, b.hint, func(e store.Entry) store.Target {
+		if e.HasValue {
+			return byValue(e.Value)
+		}
+		return byIndex(e)
+	}} {
+		n, v, shared := a.queue(anonymous()), a.queue(valued("v")), a.queue(valued("shared"))
+		b.queue(valued("shared"))
+		n, v, shared = a.find(n), a.find(v), a.find(shared)
+		for _, e := range []store.Entry{n, v, shared} {
+			b.releases(target(e))
+			a.wantExpired(e, false)
+		}
+		b.wantExpired(shared, false)
+		b.wantQueue(held(holder))
 	}
-	b.wantExpired(shared, false)
-	b.wantQueue(held(holder))
+}
+
+// ranOutUnseen: what a gateway waits for is granted, by whomever, and nobody tells it so before
+// the TTL is over. When it looks again, nothing is there, and nobody has done that.
+func ranOutUnseen(f *fixture) {
+	f.needLose()
+	a, b := f.open(), f.open()
+	all := map[string]func(holder, e store.Entry) store.Entry{
+		"another gateway grants it": func(holder, e store.Entry) store.Entry {
+			b.release(holder)
+			b.grant(b.queue(valued("v")), short)
+			return e
+		},
+		"the answer to a grant is lost": func(holder, e store.Entry) store.Entry {
+			b.release(holder)
+			f.eventually(patience, "it is granted", func() bool { // which may take more than one write
+				f.Lose(f.T, a.Store, LostAnswer)
+				got, err := a.Grant(f.ctx(), f.key, e, store.Ahead{}, short)
+				f.wantErr(err, store.ErrUnknown, "Grant")
+				if got.Name != "" {
+					e = got
+				}
+				return b.list().Holder().Index == e.Index
+			})
+			return e
+		},
+	}
+	if f.Handover {
+		all["the answer to a release is lost"] = func(holder, e store.Entry) store.Entry {
+			f.Lose(f.T, a.Store, LostAnswer)
+			_, err := a.Release(f.ctx(), f.key, a.hint(holder), &store.Successor{Entry: e, TTL: short})
+			if err != nil { // else the driver has made out that the holder is gone
+				f.wantErr(err, store.ErrUnknown, "Release")
+			}
+			return e
+		}
+	}
+	for how, grant := range all {
+		for _, request := range []store.Acquire{valued("v"), anonymous()} {
+			if how == "another gateway grants it" && !request.HasValue {
+				continue // it has no part in it
+			}
+			f.Logf("%s, value %q", how, request.Value)
+			holder := b.hold(anonymous())
+			e := a.queue(request)
+			e = grant(holder, a.find(e))
+			f.eventually(short+patience, "its TTL is over", func() bool { return len(b.list().Entries) == 0 })
+			a.wantExpired(e, true)
+		}
+	}
 }

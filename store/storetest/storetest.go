@@ -54,7 +54,7 @@ type Harness struct {
 	// not survive that for longer than a few seconds.
 	Cut func(t *testing.T, s store.Store, cut bool)
 
-	// Lose makes the next write of an Acquire on this gateway fail in one way
+	// Lose makes the next write of an Acquire, Grant or Release on this gateway fail in one way
 	// and returns a function that lets a DelayedRequest reach etcd after all; it
 	// does nothing for the others, or when the write never was made.
 	Lose func(t *testing.T, s store.Store, how Loss) (deliver func())

@@ -12,6 +12,7 @@ describe('below a prefix that is not ASCII', () => {
 		expect(own('v3', key('/schlösser/mod/leader/ö/1'))).toEqual({ part: 'leader', rest: fromText('ö/1') });
 		expect(own('v3', key('/schlösser/mod/gateway/1'))?.part).toBe('gateway');
 		expect(own('v3', key('/schlösser/mod/lease/1'))?.part).toBe('lease');
+		expect(own('v3', key('/schlösser/mod/cancelled/1'))?.part).toBe('cancelled');
 		expect(own('v3', key('/schlösser/mod/locks/1'))).toEqual({ part: undefined, rest: 'locks/1' });
 		expect(partOf('lock')).toBe(fromText('/schlösser/mod/lock/'));
 	});

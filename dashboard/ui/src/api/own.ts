@@ -5,7 +5,7 @@ import { settings, type Space } from '../settings.ts';
 import { type Bytes, fromText } from './bytes.ts';
 
 /** What is below the prefix. */
-const parts = ['lock', 'leader', 'gateway', 'lease'] as const;
+const parts = ['lock', 'leader', 'gateway', 'lease', 'cancelled'] as const;
 export type Part = (typeof parts)[number];
 
 /** All of the gateway's keys begin with it. */

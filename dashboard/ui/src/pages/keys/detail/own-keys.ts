@@ -9,6 +9,7 @@ const meanings: Record<Part, string> = {
 	leader: 'It is an entry of an election. Deleted, its leader is one no longer and the next candidate leads. The Elections page does the same, and says whose it is.',
 	gateway: 'It says that a gateway is alive. Deleted, whoever waits at that gateway loses their place in the queue.',
 	lease: 'It tells the gateway whether a holder has run out of time or was deleted. Deleted, an expiry may be told as a release.',
+	cancelled: 'It says that somebody cancelled a request that waited. Deleted, that request may queue again.',
 };
 
 /** What changing or deleting the key means, if it is one of the gateway's own. */
