@@ -318,8 +318,8 @@ func (p *place) gone() {
 	}
 }
 
-// lost finds out why the entry is gone: if its session has expired, it queues
-// again, else its requests have been cancelled.
+// lost finds out why the entry is gone: either its requests have been cancelled, or they
+// queue again.
 func (p *place) lost() {
 	p.line.forget(p)
 	p.busy, p.missing, p.late, p.sealed, p.renewed, p.tries = false, false, false, false, false, 0

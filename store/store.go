@@ -222,10 +222,11 @@ type Store interface {
 	Withdraw(ctx context.Context, key Key, e Entry) error
 
 	// Expired says whether the entry e, which this gateway waited for and which
-	// has gone, went because its session did, or because its TTL ran out before
-	// this gateway could tell anybody of the grant, rather than by a Release.
-	// Then its clients are owed a new place. Of an entry that was released when it
-	// held the lock, either may be said; so it may for somebody who asks long after.
+	// has gone, went otherwise than by a Release while it waited: because its
+	// session did, say, or because its TTL ran out before this gateway could tell
+	// anybody of the grant. Then its clients are owed a new place. Of an entry that
+	// was released when it held the lock, either may be said; and so it may to
+	// somebody who asks later than a session's TTL.
 	Expired(ctx context.Context, key Key, e Entry) (bool, error)
 
 	// Release deletes an entry, whether it holds or waits, whoever its parties

@@ -46,6 +46,21 @@ func TestOldLeader(t *testing.T) {
 			acquire 4.1s 4.2s ttl=2 got=1
 			acquire 4.5s 5s ttl=5 got=2 client=2
 		`, "v3", false},
+		{"it was acquired when another one led already", `
+			hang 1s 6s healed=4s
+			election 2s 2.1s
+			acquire 2.5s 2.6s ttl=2 got=1
+			renew 3.8s 3.9s ttl=2 index=1
+			acquire 4.5s 5s ttl=5 got=2 client=2
+		`, "v3", false},
+		{"another one has joined it since", `
+			hang 1s 6s healed=4s
+			election 2s 2.1s
+			acquire 0 100ms ttl=2 got=1 value=a
+			renew 1.9s 2s ttl=2 index=1
+			acquire 3.8s 3.9s ttl=2 got=1 value=a client=3
+			acquire 4.5s 5s ttl=5 got=2 client=2
+		`, "v3", true},
 		{"before the leader went on", `
 			hang 1s 6s healed=4s
 			election 2s 2.1s

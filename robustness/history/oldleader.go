@@ -9,24 +9,30 @@ import (
 // leader that is stopped, and goes on when there is another one, ends the leases that
 // have run out by its own knowledge, though they have been renewed since. (See
 // https://github.com/etcd-io/etcd/issues/15247, of which the most is fixed.) For those that judge,
-// that is a release that nobody knows the outcome of.
+// that is a release that nobody knows the outcome of. What was begun since the other one leads
+// is out of its reach.
 func (h *History) Excused() *History {
 	excused := *h
 	excused.Ops = append([]Op(nil), h.Ops...)
 	if h.Run.API != "v3" {
 		return &excused
 	}
-	alive := make(map[Name]map[uint64]time.Duration) // the last time that a hold was renewed
+	type hold struct{ began, alive time.Duration } // when it was first asked for, and last renewed
+	holds := make(map[Name]map[uint64]hold)
 	for _, op := range h.Ops {
 		index := op.Index
 		if op.Kind == Acquire {
 			index = op.Got
 		}
 		if op.OK() && index != 0 && (op.Kind == Acquire || op.Kind == Renew || op.Kind == Release) {
-			if alive[op.Lock()] == nil {
-				alive[op.Lock()] = make(map[uint64]time.Duration)
+			if holds[op.Lock()] == nil {
+				holds[op.Lock()] = make(map[uint64]hold)
 			}
-			alive[op.Lock()][index] = max(alive[op.Lock()][index], op.Call)
+			h, ok := holds[op.Lock()][index]
+			if !ok {
+				h.began = op.Call
+			}
+			holds[op.Lock()][index] = hold{min(h.began, op.Call), max(h.alive, op.Call)}
 		}
 	}
 	const (
@@ -35,7 +41,11 @@ func (h *History) Excused() *History {
 		held    = time.Minute     // nobody holds a lock for longer
 	)
 	for _, stopped := range h.Events {
-		if stopped.Gateway != 0 || !strings.HasPrefix(stopped.Kind, "hang ") || !h.elected(Span{stopped.From, stopped.Healed + time.Second}) {
+		if stopped.Gateway != 0 || !strings.HasPrefix(stopped.Kind, "hang ") {
+			continue
+		}
+		elected, ok := h.elected(Span{stopped.From, stopped.Healed + time.Second})
+		if !ok {
 			continue
 		}
 		longest := stopped.Healed - stopped.From + earlier
@@ -43,8 +53,8 @@ func (h *History) Excused() *History {
 			if op.Kind != Acquire || !op.OK() || op.Call < stopped.From-held || op.Call >= stopped.Healed || time.Duration(op.TTL)*time.Second > longest {
 				continue
 			}
-			if alive[op.Lock()][op.Got] > stopped.Healed+later {
-				continue // it was not lost
+			if h := holds[op.Lock()][op.Got]; h.began >= elected || h.alive > stopped.Healed+later {
+				continue // it is the new leader's, or was not lost
 			}
 			excused.Ops = append(excused.Ops, Op{
 				Client: -100, Gateway: op.Gateway, Kind: Release, Space: op.Space, Key: op.Key, Index: op.Got,
@@ -55,12 +65,12 @@ func (h *History) Excused() *History {
 	return &excused
 }
 
-// elected says whether etcd has got a new leader within a time.
-func (h *History) elected(within Span) bool {
+// elected is when etcd has got a new leader within a time, at the latest.
+func (h *History) elected(within Span) (by time.Duration, ok bool) {
 	for _, e := range h.Events {
-		if e.Kind == Election && e.Overlaps(within) {
-			return true
+		if e.Kind == Election && e.Overlaps(within) && (!ok || e.To < by) {
+			by, ok = e.To, true
 		}
 	}
-	return false
+	return by, ok
 }

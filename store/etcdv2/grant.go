@@ -34,8 +34,7 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 			continue // perhaps that is the past
 		}
 		if err == nil {
-			tried := refOf(e).tried
-			e = withRef(now, func(r *ref) { r.tried, r.own = tried, true })
+			e = withRef(now, func(r *ref) { r.own = true })
 			e, err = s.grant(ctx, q, e, ttl, how)
 		}
 		switch {
@@ -102,9 +101,6 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Dura
 		want = max(want, left)
 	}
 	granted, err := s.swap(ctx, q, e, want)
-	if errors.Is(err, store.ErrUnknown) {
-		e = withRef(e, func(r *ref) { r.tried = true })
-	}
 	if err != nil {
 		return e, err
 	}
@@ -112,8 +108,8 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ttl time.Dura
 	return granted, nil
 }
 
-// Expired implements store.Store. Who deletes an entry by hand leaves its record
-// as it is. One that goes for want of a living party has first lost them all.
+// Expired implements store.Store. Release leaves a note in the record of an entry that
+// waited.
 func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool, error) {
 	ctx, cancel, err := s.begin(ctx, s.lanes.prompt)
 	if err != nil {
@@ -126,8 +122,5 @@ func (s *Store) Expired(ctx context.Context, key store.Key, e store.Entry) (bool
 		return false, fmt.Errorf("reading the parties of an entry: %w", err)
 	}
 	s.waiting.drop(place{q, e.Index})
-	if e.Held || refOf(e).tried || len(r.Claims) > 0 {
-		return true, nil // for want of a renewal, most likely: nobody knew that it was held
-	}
-	return !r.has(s.id), nil
+	return !r.Cancelled, nil
 }

@@ -35,7 +35,6 @@ type ref struct {
 
 	own     bool // this gateway has made the entry, or been granted it
 	unknown bool // a write that was to make this gateway a party may yet take effect
-	tried   bool // a grant may have taken effect without an answer
 }
 
 // decode reads an entry; false if the key is not one.

@@ -27,6 +27,10 @@ type record struct {
 
 	// Claims are the gateways that may have told a client that it is held.
 	Claims []string `json:"claims,omitempty"`
+
+	// Cancelled is that somebody asked for the entry, which waited, to be deleted. Without
+	// that, an entry that is gone has expired.
+	Cancelled bool `json:"cancelled,omitempty"`
 }
 
 // somebody is among the claims of a held entry whose record is gone: it can't be
@@ -38,15 +42,20 @@ const somebody = "?"
 const recordTTL = 3 * time.Minute
 
 func (r record) waitedBy(gateway string) record {
-	return record{Waiting: with(r.Waiting, gateway), Claims: without(r.Claims, gateway)}
+	return record{with(r.Waiting, gateway), without(r.Claims, gateway), r.Cancelled}
 }
 
 func (r record) heldBy(gateway string) record {
-	return record{Waiting: without(r.Waiting, gateway), Claims: with(r.Claims, gateway)}
+	return record{without(r.Waiting, gateway), with(r.Claims, gateway), r.Cancelled}
 }
 
 func (r record) leftBy(gateway string) record {
-	return record{Waiting: without(r.Waiting, gateway), Claims: without(r.Claims, gateway)}
+	return record{without(r.Waiting, gateway), without(r.Claims, gateway), r.Cancelled}
+}
+
+func (r record) cancelled() record {
+	r.Cancelled = true
+	return r
 }
 
 func (r record) has(gateway string) bool {
@@ -54,7 +63,7 @@ func (r record) has(gateway string) bool {
 }
 
 func (r record) equal(other record) bool {
-	return slices.Equal(r.Waiting, other.Waiting) && slices.Equal(r.Claims, other.Claims)
+	return slices.Equal(r.Waiting, other.Waiting) && slices.Equal(r.Claims, other.Claims) && r.Cancelled == other.Cancelled
 }
 
 // version is the modified index of a record's key; 0 if there is none.

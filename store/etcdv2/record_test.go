@@ -18,9 +18,12 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, gateway string) {
 		r := decodeRecord(&client.Node{Value: text})
-		var anything struct{ Waiting, Claims []string }
+		var anything struct {
+			Waiting, Claims []string
+			Cancelled       bool
+		}
 		isRecord := json.Unmarshal([]byte(text), &anything) == nil
-		if !isRecord && !r.equal(record{}) || isRecord && !r.equal(record{anything.Waiting, anything.Claims}) {
+		if !isRecord && !r.equal(record{}) || isRecord && !r.equal(record{anything.Waiting, anything.Claims, anything.Cancelled}) {
 			t.Errorf("%q names %+v", text, r)
 		}
 		gateway = string([]rune(gateway)) // all are text

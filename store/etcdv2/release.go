@@ -39,6 +39,12 @@ func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 				return err
 			}
 			index = e.Index
+			if !e.Held {
+				// Before it is gone, for who waits for it asks then (see Expired).
+				if _, err := s.enter(ctx, q, e, 0, record.cancelled); err != nil {
+					return fmt.Errorf("noting in the record of an entry that it is cancelled: %w", err)
+				}
+			}
 		}
 		// Its name is its alone, so no newer entry can be hit.
 		_, err := s.write(ctx, func(ctx context.Context, keys client.KeysAPI) (*client.Response, error) {

@@ -115,7 +115,7 @@ func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 }
 
 // removeFor deletes e, for which nobody waits but gateways without a session: they
-// are taken out of its record first, by which they can see why it went.
+// are taken out of its record first, so that none of them changes it any more.
 func (s *Store) removeFor(ctx context.Context, q queue, e store.Entry, dead record, v version) error {
 	if len(dead.Waiting) > 0 {
 		// This gateway stays, so that it can try again.

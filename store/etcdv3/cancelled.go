@@ -10,16 +10,16 @@ import (
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
-// A gateway may find that an entry, which waited when it last saw it, is gone, and not know
-// what happened in between: it was cut off, and etcd has forgotten its history. Somebody may
-// have cancelled the entry; or it was granted the lock, of which nobody was told, and its TTL ran
-// out. So the transaction that deletes an entry which waits, because somebody asked for that,
-// leaves a mark, by the entry's index. Without a mark, nobody has cancelled it. (I5)
+// A gateway may find that an entry which it waited for is gone, and not know what happened:
+// it was cut off, and etcd has forgotten its history. Somebody may have cancelled the entry; or
+// it was granted the lock, of which nobody was told, and its TTL ran out. So the transaction
+// that deletes an entry which waits, because somebody asked for that, leaves a mark, by the
+// entry's index. Without a mark, nobody has cancelled it. (I5)
 //
-// Marks stay for some time, by a lease: for longer than the session of a gateway that is
-// cut off.
+// Marks go by themselves, with a lease, when a gateway that was cut off since would have lost
+// its session.
 
-// cancelledTTL is how long a mark stays at most, in seconds; at least it stays half of that.
+// cancelledTTL is how long a mark stays, in seconds. It may be half of that.
 const cancelledTTL = 3 * sessionTTL
 
 // marks is the lease that this gateway's marks hang on, which the next one takes over.
@@ -49,30 +49,43 @@ func (s *Store) markLease(ctx context.Context) (lease, error) {
 // cancel deletes e, which waits, and leaves a mark. errAgain: e is not as it is known.
 func (s *Store) cancel(ctx context.Context, q queue, e store.Entry) error {
 	l, err := s.markLease(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.deleteKnown(ctx, q, e, clientv3.OpPut(s.cancelledKey(e.Index), q.entry(e.Name), clientv3.WithLease(l.id)))
 	}
-	resp, err := s.commit(ctx, txn{
-		when: []clientv3.Cmp{s.unchanged(q, e)},
-		then: []clientv3.Op{
-			clientv3.OpDelete(q.entry(e.Name), clientv3.WithPrevKV()),
-			clientv3.OpPut(s.cancelledKey(e.Index), q.entry(e.Name), clientv3.WithLease(l.id)),
-		},
-	})
 	switch {
 	case leaseNotFound(err):
-		s.marks.mu.Lock()
-		defer s.marks.mu.Unlock()
-		if s.marks.lease.id == l.id {
-			s.marks.lease = lease{}
-		}
+		s.marks.drop(l)
 		return errAgain
+	case refused(err):
+		// Etcd may have no space left, which is the time to delete something. At worst
+		// the request queues again.
+		return s.deleteKnown(ctx, q, e)
+	}
+	return err
+}
+
+// deleteKnown deletes e, and does something with it. errAgain: e is not as it is known.
+func (s *Store) deleteKnown(ctx context.Context, q queue, e store.Entry, with ...clientv3.Op) error {
+	resp, err := s.commit(ctx, txn{
+		when: []clientv3.Cmp{s.unchanged(q, e)},
+		then: append([]clientv3.Op{clientv3.OpDelete(q.entry(e.Name), clientv3.WithPrevKV())}, with...),
+	})
+	switch {
 	case err != nil:
 		return err
 	case !resp.Succeeded:
 		return errAgain
 	}
 	return s.released(q, resp)
+}
+
+// drop is that a lease is not there any more.
+func (m *marks) drop(l lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lease.id == l.id {
+		m.lease = lease{}
+	}
 }
 
 // cancelled says whether somebody has cancelled the entry with that index, lately.

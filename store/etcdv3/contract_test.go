@@ -203,34 +203,46 @@ func TestCommits(t *testing.T) {
 	s := Open(server.Client(t, DialOptions()...), Options{Prefix: "/test"})
 	defer s.Close(context.Background())
 	key := store.Key{Space: "lock", Name: "k"}
-	cycle := func() {
-		got, err := s.Acquire(t.Context(), key, store.Acquire{TTL: time.Minute, Wait: true})
-		if err != nil {
-			t.Fatal(err)
+	acquire := func(value string) store.Entry {
+		t.Helper()
+		return must[store.Acquired](t)(s.Acquire(t.Context(), key, store.Acquire{Value: value, HasValue: value != "", TTL: time.Minute, Wait: true})).Entry
+	}
+	release := func(target store.Target) {
+		t.Helper()
+		must[*store.Entry](t)(s.Release(t.Context(), key, target, nil))
+	}
+	byIndex := func(e store.Entry) store.Target { return store.Target{Index: e.Index} }
+	byValue := func(e store.Entry) store.Target { return store.Target{Value: e.Value} }
+	hinted := func(e store.Entry) store.Target { return store.Target{Index: e.Index, Hint: &e} }
+	// wantCommits counts those of 20 times, when the session and the leases are there.
+	wantCommits := func(what string, want uint64, do func()) {
+		t.Helper()
+		commits := func() uint64 {
+			return must[*clientv3.StatusResponse](t)(client.Status(t.Context(), server.Endpoint)).RaftIndex
 		}
+		do()
+		before := commits()
+		const times = 20
+		for range times {
+			do()
+		}
+		if n := commits() - before; n != want*times {
+			t.Errorf("%d times %s were %d commits, want %d", times, what, n, want*times)
+		}
+	}
+	wantCommits("a cycle with 10 renewals", 2, func() {
+		e := acquire("")
 		for range 10 {
-			if _, err := s.Renew(t.Context(), key, store.Target{Index: got.Entry.Index}, time.Minute); err != nil {
-				t.Fatal(err)
-			}
+			must[store.Entry](t)(s.Renew(t.Context(), key, byIndex(e), time.Minute))
 		}
-		if _, err := s.Release(t.Context(), key, store.Target{Index: got.Entry.Index}, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	commits := func() uint64 {
-		status, err := client.Status(t.Context(), server.Endpoint)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return status.RaftIndex
-	}
-	cycle() // it opens the session and grants the first lease
-	before := commits()
-	const cycles = 20
-	for range cycles {
-		cycle()
-	}
-	if n := commits() - before; n != 2*cycles {
-		t.Errorf("%d cycles with 10 renewals each were %d commits, want %d", cycles, n, 2*cycles)
-	}
+		release(byIndex(e))
+	})
+	wantCommits("a cycle by value", 2, func() { release(byValue(acquire("v"))) })
+	wantCommits("a cycle with a hint", 2, func() { release(hinted(acquire(""))) })
+
+	holder := acquire("")
+	wantCommits("to queue and be cancelled by value", 3, func() { release(byValue(acquire("v"))) })
+	wantCommits("to queue and be cancelled with a hint", 3, func() { release(hinted(acquire(""))) })
+	wantCommits("to queue and be cancelled by index", 3, func() { release(byIndex(acquire(""))) })
+	release(byIndex(holder))
 }

@@ -67,11 +67,7 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 		return e, errAgain
 	}
 	if e.Held && slices.Contains(r.rec.Claims, s.id) {
-		got, err := s.setTTL(ctx, q, e, max(ttl, r.rec.TTL))
-		if errors.Is(err, store.ErrNotFound) {
-			return e, errAgain // it has gone, or been changed
-		}
-		return got, err
+		return s.settled(ctx, q, e, max(ttl, r.rec.TTL))
 	}
 
 	ttl = max(ttl, r.rec.TTL)
@@ -95,15 +91,16 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	if r.rec.Shared {
 		s.leases.discard(r.lease)
 	}
-	left, err := s.restartTTL(ctx, q, granted)
-	if err != nil {
-		return granted, err
+	return s.settled(ctx, q, granted, ttl)
+}
+
+// settled is setTTL for an entry that this gateway has just made sure is held.
+func (s *Store) settled(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
+	got, err := s.setTTL(ctx, q, e, ttl)
+	if errors.Is(err, store.ErrNotFound) {
+		return e, errAgain // it has gone, or been changed
 	}
-	if left == 0 {
-		return granted, errAgain
-	}
-	granted.Left = time.Duration(left) * time.Second
-	return granted, nil
+	return got, err
 }
 
 // isHead are the conditions that e is the head of its queue.

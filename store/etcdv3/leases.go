@@ -13,10 +13,12 @@ import (
 // a lease costs a commit each, so a lease whose entry has been released is kept
 // for the next holder with that TTL. Whoever deletes an entry owns its lease.
 //
-// A lease that was granted before etcd's present leader was elected is not used again.
-// The leader before that one, if it only hung, knows nothing of what the lease has been
-// renewed for since; for some seconds after it goes on it may revoke what has run out by its
-// own knowledge (https://github.com/etcd-io/etcd/issues/15247), and the hold with it. (I1, I6)
+// A lease that was granted before etcd's present leader was elected is not used again:
+// the leader before that one, if it only hung, knows nothing of what the lease has been
+// renewed for since. For some seconds after it goes on it may revoke what has run out by its
+// own knowledge (https://github.com/etcd-io/etcd/issues/15247), and the hold with it. Where a
+// hold's commit tells that there is another leader, the hold is moved to another lease before
+// anybody is told of it. (I1, I6)
 
 const (
 	idleLease     = 5 * time.Second // after which a pooled lease is revoked
@@ -40,6 +42,14 @@ type lease struct {
 // under an entry and renewed then.
 func (p *leases) usable(l lease, now time.Time) bool {
 	return l.term == p.term.Load() && l.until.Sub(now) >= time.Duration(l.ttl)*time.Second/2
+}
+
+// outdated says that a lease was granted, by this gateway, in an earlier term.
+func (p *leases) outdated(id clientv3.LeaseID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k, ok := p.known[id]
+	return ok && k.term < p.term.Load()
 }
 
 // elected notes a term of etcd's.

@@ -112,7 +112,11 @@ func (s *Store) releaseAlone(ctx context.Context, q queue, index uint64) error {
 	if len(found) == 0 {
 		return store.ErrNotFound
 	}
-	return s.releaseNamed(ctx, q, q.name(string(found[0].Key)), index)
+	e := q.decode(found[0])
+	if !e.Held {
+		return s.cancel(ctx, q, e)
+	}
+	return s.releaseNamed(ctx, q, e.Name, index)
 }
 
 // releaseNamed deletes the entry with that name; if index is not 0, only if it

@@ -134,31 +134,13 @@ func (s *Store) alive(ctx context.Context, gateways []string) ([]string, error) 
 	return alive, nil
 }
 
-// Expired implements store.Store. One that waited was cancelled if there is a mark of that
-// (see cancelled.go). One that was held and its lease go together, unless somebody released it.
+// Expired implements store.Store (see cancelled.go).
 func (s *Store) Expired(ctx context.Context, _ store.Key, e store.Entry) (bool, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer cancel()
-	if !e.Held {
-		cancelled, err := s.cancelled(ctx, e.Index)
-		return err == nil && !cancelled, err
-	}
-	r := refOf(e)
-	left, err := s.timeToLive(ctx, r.lease)
-	if err != nil || left < 0 || !slices.Contains(r.rec.Waiting, s.id) {
-		return left < 0, err
-	}
-	// This gateway was no party to the hold yet. If it counted as dead, those that were may
-	// have given the hold up, and its lease lives on for a while.
-	return s.wasDead(ctx, r.rev)
-}
-
-// wasDead says whether other gateways have found this one dead, or could have, since a
-// revision at which it waited for something: its session then had its key.
-func (s *Store) wasDead(ctx context.Context, since int64) (bool, error) {
-	resp, err := s.get(ctx, s.self, clientv3.WithKeysOnly())
-	return err == nil && (len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision > since), err
+	cancelled, err := s.cancelled(ctx, e.Index)
+	return err == nil && !cancelled, err
 }

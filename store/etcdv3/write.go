@@ -58,10 +58,31 @@ func (s *Store) settleLeases(err error, old *ref, l lease, fresh bool) {
 }
 
 // setTTL makes the TTL of the held entry e start anew, at ttl seconds. Where
-// that is what it was, it costs no commit. ErrNotFound: e has gone, or changed.
+// that is what it was, it costs no commit, unless etcd has another leader than when its
+// lease was granted. ErrNotFound: e has gone, or changed.
 func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
-	r := refOf(e)
-	if r.rec.TTL != ttl {
+	before := refOf(e).rec.TTL
+	e, err := s.move(ctx, q, e, ttl)
+	var left int64
+	if err == nil {
+		left, err = s.restartTTL(ctx, q, e)
+	}
+	switch {
+	case errors.Is(err, errAgain), err == nil && left == 0:
+		return e, store.ErrNotFound
+	case err != nil && refOf(e).rec.TTL != before:
+		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
+	case err != nil:
+		return e, err
+	}
+	e.Left = time.Duration(left) * time.Second
+	return e, nil
+}
+
+// move puts the held entry e on another lease, where it has to be.
+func (s *Store) move(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
+	for refOf(e).rec.TTL != ttl || s.leases.outdated(refOf(e).lease) {
+		r := refOf(e)
 		l, err := s.leases.take(ctx, ttl)
 		if err != nil {
 			return e, err
@@ -70,23 +91,10 @@ func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (
 		rec.TTL = ttl
 		e, err = s.swap(ctx, q, e, rec, l)
 		s.settleLeases(err, r, l, true)
-		if errors.Is(err, errAgain) {
-			return e, store.ErrNotFound
-		}
 		if err != nil {
 			return e, err
 		}
 	}
-	left, err := s.restartTTL(ctx, q, e)
-	switch {
-	case err != nil && r.rec.TTL != ttl:
-		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
-	case err != nil:
-		return e, err
-	case left == 0:
-		return e, store.ErrNotFound
-	}
-	e.Left = time.Duration(left) * time.Second
 	return e, nil
 }
 

@@ -10,7 +10,7 @@ import { label } from '../../ui/text.tsx';
 export type Own =
 	| { kind: 'lock' | 'leader'; name: string }
 	| { kind: 'gateway' }
-	| { kind: 'mark' }; // that a lease is used for a hold
+	| { kind: 'mark' }; // that a lease is used for a hold, or a request was cancelled
 
 /** What a key of the gateway's is; undefined if it is somebody else's. */
 export function ownKey(key: Bytes): Own | undefined {

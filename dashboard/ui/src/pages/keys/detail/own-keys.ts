@@ -5,8 +5,8 @@ import { own, type Part } from '../../../api/own.ts';
 import type { Space } from '../../../settings.ts';
 
 const meanings: Record<Part, string> = {
-	lock: 'It is an entry of a lock. Deleted, its holder loses the lock and the next in the queue has it, while the old holder may not know. The Locks page does the same, and says whose it is.',
-	leader: 'It is an entry of an election. Deleted, its leader is one no longer and the next candidate leads. The Elections page does the same, and says whose it is.',
+	lock: 'It is an entry of a lock. Deleted, its holder loses the lock and the next in the queue has it, while the old holder may not know; a request that waits queues again. The Locks page says whose it is, releases it, or cancels the request.',
+	leader: 'It is an entry of an election. Deleted, its leader is one no longer and the next candidate leads; a candidate that waits queues again. The Elections page says whose it is, and has them resign.',
 	gateway: 'It says that a gateway is alive. Deleted, whoever waits at that gateway loses their place in the queue.',
 	lease: 'It tells the gateway whether a holder has run out of time or was deleted. Deleted, an expiry may be told as a release.',
 	cancelled: 'It says that somebody cancelled a request that waited. Deleted, that request may queue again.',
