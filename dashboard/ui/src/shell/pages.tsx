@@ -26,15 +26,16 @@ export const pages: Record<Page, Description> = {
 /** Each as it was loaded; null if it could not be. */
 const loaded = signal<Partial<Record<Page, ComponentType | null>>>({});
 
-const failedAhead = new Set<Page>();
+const triedAhead = new Set<Page>();
 
 async function load(page: Page, { ahead = false } = {}): Promise<void> {
 	if (loaded.peek()[page]) return;
+	if (ahead) triedAhead.add(page);
 	const found = await code(pages[page].load).catch(() => null);
 	// Nobody has asked for it yet: it may be there by then.
-	if (!found && ahead) return void failedAhead.add(page);
+	if (!found && ahead) return;
 	// But the browser remembers that a module could not be loaded, until it begins anew.
-	if (!found && failedAhead.has(page) && (await look())) return location.reload();
+	if (!found && triedAhead.has(page) && (await look())) return location.reload();
 	loaded.value = { ...loaded.peek(), [page]: found };
 }
 
