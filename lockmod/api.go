@@ -19,7 +19,7 @@ var (
 	// and the request's place in the queue is gone.
 	ErrNotAcquired = errors.New("lock was not acquired")
 
-	// ErrCancelled: somebody deleted the entry while the request waited for it.
+	// ErrCancelled: somebody released the entry while the request waited for it.
 	ErrCancelled = errors.New("lock request was cancelled")
 
 	// ErrTooManyWaiters: the gateway's limit of waiting requests is reached.

@@ -32,7 +32,7 @@ func (s *Store) Release(ctx context.Context, key store.Key, t store.Target, _ *s
 
 func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 	for {
-		index := t.Index
+		index, noted := t.Index, false
 		if t.Index == 0 || t.Hint == nil || !t.Hint.Held {
 			e, err := s.settled(ctx, q, t)
 			if err != nil {
@@ -44,6 +44,7 @@ func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 				if _, err := s.enter(ctx, q, e, 0, record.cancelled); err != nil {
 					return fmt.Errorf("noting in the record of an entry that it is cancelled: %w", err)
 				}
+				noted = true
 			}
 		}
 		// Its name is its alone, so no newer entry can be hit.
@@ -57,6 +58,8 @@ func (s *Store) release(ctx context.Context, q queue, t store.Target) error {
 			return store.ErrNotFound
 		case errors.Is(err, store.ErrUnknown):
 			return s.resolve(ctx, q, index, err)
+		case noted && errors.Is(err, store.ErrUnavailable):
+			return fmt.Errorf("%w: it was to be deleted, but %v", store.ErrUnknown, err)
 		}
 		return err
 	}

@@ -204,9 +204,9 @@ func (s *Store) sweep(ctx context.Context, q queue) error {
 }
 
 // bury deletes an entry of whose record, as it was when it was read, nobody was
-// living after that. It takes them out of the record first, by which who waited
-// for the entry can see why it went. errAgain: it has changed, or gone, or
-// somebody else buries it.
+// living after that. It takes them out of the record first, so that none of them
+// changes it any more. errAgain: it has changed, or gone, or somebody else buries
+// it.
 func (s *Store) bury(ctx context.Context, p place, dead record) error {
 	e, err := s.one(ctx, p.queue, p.index, quorum)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Held || refOf(e).fresh) {

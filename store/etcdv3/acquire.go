@@ -237,7 +237,7 @@ func (s *Store) acquired(ctx context.Context, q queue, at attempt, resp *clientv
 func (s *Store) started(ctx context.Context, q queue, got store.Acquired) (store.Acquired, error) {
 	ttl := refOf(got.Entry).rec.TTL
 	for {
-		e, err := s.setTTL(ctx, q, got.Entry, max(ttl, refOf(got.Entry).rec.TTL))
+		e, err := s.startTTL(ctx, q, got.Entry, max(ttl, refOf(got.Entry).rec.TTL))
 		if err == nil {
 			got.Entry = e
 			return got, nil

@@ -2,9 +2,11 @@ package etcdv3
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddy-etcd/caddy-etcd/store"
@@ -56,9 +58,8 @@ func (s *Store) cancel(ctx context.Context, q queue, e store.Entry) error {
 	case leaseNotFound(err):
 		s.marks.drop(l)
 		return errAgain
-	case refused(err):
-		// Etcd may have no space left, which is the time to delete something. At worst
-		// the request queues again.
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		// That is the time to delete something. At worst the request queues again.
 		return s.deleteKnown(ctx, q, e)
 	}
 	return err

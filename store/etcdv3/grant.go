@@ -31,7 +31,11 @@ func (s *Store) Grant(ctx context.Context, key store.Key, e store.Entry, ahead s
 	}
 	defer cancel()
 	q, want := s.queue(key), seconds(ttl)
-	if e.Held && !refOf(e).granted {
+	if refOf(e).granted {
+		older := *refOf(e) // by the next call, if there is one
+		older.granted = false
+		e.Ref = &older
+	} else if e.Held {
 		// Its lease may live on under another entry: see that this one is there.
 		now, err := s.find(ctx, q, store.Target{Index: e.Index, Hint: &e})
 		if err != nil {
@@ -94,9 +98,9 @@ func (s *Store) grant(ctx context.Context, q queue, e store.Entry, ahead store.A
 	return s.settled(ctx, q, granted, ttl)
 }
 
-// settled is setTTL for an entry that this gateway has just made sure is held.
+// settled is startTTL for an entry that this gateway has just made sure is held.
 func (s *Store) settled(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
-	got, err := s.setTTL(ctx, q, e, ttl)
+	got, err := s.startTTL(ctx, q, e, ttl)
 	if errors.Is(err, store.ErrNotFound) {
 		return e, errAgain // it has gone, or been changed
 	}

@@ -17,8 +17,8 @@ import (
 // the leader before that one, if it only hung, knows nothing of what the lease has been
 // renewed for since. For some seconds after it goes on it may revoke what has run out by its
 // own knowledge (https://github.com/etcd-io/etcd/issues/15247), and the hold with it. Where a
-// hold's commit tells that there is another leader, the hold is moved to another lease before
-// anybody is told of it. (I1, I6)
+// hold's commit tells that there is another leader, the hold goes to another lease before
+// anybody is told of it (see Store.startTTL). (I1, I6)
 
 const (
 	idleLease     = 5 * time.Second // after which a pooled lease is revoked
@@ -29,7 +29,7 @@ const (
 type lease struct {
 	id    clientv3.LeaseID
 	ttl   int64     // seconds, as asked for
-	term  uint64    // etcd's, in which it was granted
+	term  uint64    // etcd's, in which it was granted, or an earlier one
 	until time.Time // it lives at least so long
 	since time.Time // it has been in the pool
 
@@ -113,15 +113,24 @@ func (p *leases) take(ctx context.Context, ttl int64) (lease, error) {
 		p.unwanted = append(p.unwanted, l.id)
 	}
 	p.mu.Unlock()
+	return p.grant(ctx, ttl)
+}
 
+// grant has etcd grant a lease. It is of the term that was known before, at least: the answer
+// may tell a later one, whose leader it is not from.
+func (p *leases) grant(ctx context.Context, ttl int64) (lease, error) {
+	now, term := time.Now(), p.term.Load()
 	resp, err := write(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
 		return p.client.Grant(ctx, ttl)
 	})
 	if err != nil {
 		return lease{}, nothingWritten(err)
 	}
-	l := lease{id: resp.ID, ttl: ttl, term: resp.GetRaftTerm(), until: now.Add(time.Duration(ttl) * time.Second)}
-	p.elected(l.term)
+	p.elected(resp.GetRaftTerm())
+	if term == 0 {
+		term = resp.GetRaftTerm()
+	}
+	l := lease{id: resp.ID, ttl: ttl, term: term, until: now.Add(time.Duration(ttl) * time.Second)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known[l.id] = knowledge{term: l.term, until: l.until}

@@ -3,7 +3,6 @@ package etcdv3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -305,43 +304,73 @@ func TestNoHoldOnALeaseOfAnEarlierLeader_I1(t *testing.T) {
 			}
 			return grant(t, x, *granted)
 		},
-		"that is renewed": func(t *testing.T, x, _ *testGateway, elect func()) store.Entry {
-			e := acquireFor(t, x, "k", time.Minute)
+		"in the history of a cluster that was before this one": func(t *testing.T, x, _ *testGateway, elect func()) store.Entry {
+			x.leases.elected(1 << 40)
 			elect()
-			return must[store.Entry](t)(x.Renew(t.Context(), lock("k"), store.Target{Index: e.Index}, time.Minute))
+			return acquireFor(t, x, "k", time.Minute)
 		},
 	} {
-		for _, election := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, election %t", name, election), func(t *testing.T) {
-				t.Parallel()
-				srv := etcdtest.Start(t)
-				x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
-				defer x.Close(context.Background())
-				defer y.Close(context.Background())
-				releaseIt(t, x, "pool", acquireFor(t, x, "pool", time.Minute))
-				old := make(map[clientv3.LeaseID]bool)
-				e := hold(t, x, y, func() {
-					x.leases.mu.Lock()
-					for id := range x.leases.known {
-						old[id] = true
-					}
-					x.leases.mu.Unlock()
-					if election {
-						srv.Stop()
-						srv.Restart(t)
-					}
-				})
-				if !e.Held || e.Left < 55*time.Second {
-					t.Fatalf("%+v is not held for a minute", e)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := etcdtest.Start(t)
+			x, y := openThrough(t, srv, "/t"), openThrough(t, srv, "/t")
+			defer x.Close(context.Background())
+			defer y.Close(context.Background())
+			releaseIt(t, x, "pool", acquireFor(t, x, "pool", time.Minute))
+			old := make(map[clientv3.LeaseID]bool)
+			e := hold(t, x, y, func() {
+				x.leases.mu.Lock()
+				for id := range x.leases.known {
+					old[id] = true
 				}
-				if old[refOf(e).lease] == election {
-					t.Errorf("is on an old lease: %t", old[refOf(e).lease])
-				}
-				now := must[store.Listing](t)(y.List(t.Context(), lock("k"), 0))
-				if len(now.Entries) != 1 || refOf(now.Entries[0]).lease != refOf(e).lease {
-					t.Errorf("there are %+v, want %+v", now.Entries, e)
-				}
+				x.leases.mu.Unlock()
+				srv.Stop()
+				srv.Restart(t)
 			})
-		}
+			if !e.Held || e.Left < 55*time.Second {
+				t.Fatalf("%+v is not held for a minute", e)
+			}
+			if old[refOf(e).lease] {
+				t.Error("it is on a lease that an earlier leader granted")
+			}
+			now := must[store.Listing](t)(y.List(t.Context(), lock("k"), 0))
+			if len(now.Entries) != 1 || refOf(now.Entries[0]).lease != refOf(e).lease {
+				t.Errorf("there are %+v, want %+v", now.Entries, e)
+			}
+		})
+	}
+}
+
+// A hold that has been handed over goes to another lease, and what etcd says to that is lost.
+// The next try tells of the lease that it is on, and a late request moves it no more.
+func TestLostMoveToAnotherLease_I6(t *testing.T) {
+	t.Parallel()
+	srv := etcdtest.Start(t)
+	for _, how := range []storetest.Loss{storetest.LostAnswer, storetest.LostRequest, storetest.DelayedRequest} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			x := openThrough(t, srv, "/"+string(how))
+			defer x.Close(context.Background())
+			holder, waits := acquireFor(t, x, "k", time.Minute), acquireFor(t, x, "k", time.Minute)
+			e := *must[*store.Entry](t)(x.Release(t.Context(), lock("k"), store.Target{Index: holder.Index, Hint: &holder}, &store.Successor{Entry: waits, TTL: time.Minute}))
+			before := refOf(e).lease
+			x.leases.elected(1 << 40)
+			deliver := x.loss.next(how)
+			e, err := x.Grant(t.Context(), lock("k"), e, store.Ahead{}, time.Minute)
+			if !errors.Is(err, store.ErrUnknown) {
+				t.Fatalf("got %+v (%v), want ErrUnknown", e, err)
+			}
+			if how == storetest.LostAnswer {
+				x.leases.mu.Lock()
+				clear(x.leases.known) // as when their time is over
+				x.leases.mu.Unlock()
+			}
+			e = must[store.Entry](t)(x.Grant(t.Context(), lock("k"), e, store.Ahead{}, time.Minute))
+			deliver()
+			now := must[store.Entry](t)(x.find(t.Context(), x.queue(lock("k")), store.Target{Index: e.Index}))
+			if !e.Held || e.Left < 55*time.Second || refOf(e).lease == before || refOf(now).lease != refOf(e).lease {
+				t.Errorf("told of %+v, which was on %x; there is %+v", e, before, now)
+			}
+		})
 	}
 }

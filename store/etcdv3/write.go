@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -57,32 +58,33 @@ func (s *Store) settleLeases(err error, old *ref, l lease, fresh bool) {
 	}
 }
 
-// setTTL makes the TTL of the held entry e start anew, at ttl seconds. Where
-// that is what it was, it costs no commit, unless etcd has another leader than when its
-// lease was granted. ErrNotFound: e has gone, or changed.
-func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
-	before := refOf(e).rec.TTL
-	e, err := s.move(ctx, q, e, ttl)
-	var left int64
-	if err == nil {
-		left, err = s.restartTTL(ctx, q, e)
+// startTTL is setTTL for a hold that this gateway is about to tell of. One that etcd has
+// made under another leader than its lease goes to a lease of that one's first. If others may
+// have been told of it, it stays: it is theirs as it is.
+func (s *Store) startTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
+	r := refOf(e)
+	if s.leases.outdated(r.lease) && slices.Equal(r.rec.Claims, []string{s.id}) {
+		l, err := s.leases.grant(ctx, r.rec.TTL)
+		if err != nil {
+			return e, err
+		}
+		e, err = s.swap(ctx, q, e, r.rec, l)
+		s.settleLeases(err, r, l, true)
+		if errors.Is(err, errAgain) {
+			return e, store.ErrNotFound
+		}
+		if err != nil {
+			return e, err
+		}
 	}
-	switch {
-	case errors.Is(err, errAgain), err == nil && left == 0:
-		return e, store.ErrNotFound
-	case err != nil && refOf(e).rec.TTL != before:
-		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
-	case err != nil:
-		return e, err
-	}
-	e.Left = time.Duration(left) * time.Second
-	return e, nil
+	return s.setTTL(ctx, q, e, ttl)
 }
 
-// move puts the held entry e on another lease, where it has to be.
-func (s *Store) move(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
-	for refOf(e).rec.TTL != ttl || s.leases.outdated(refOf(e).lease) {
-		r := refOf(e)
+// setTTL makes the TTL of the held entry e start anew, at ttl seconds. Where
+// that is what it was, it costs no commit. ErrNotFound: e has gone, or changed.
+func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
+	r := refOf(e)
+	if r.rec.TTL != ttl {
 		l, err := s.leases.take(ctx, ttl)
 		if err != nil {
 			return e, err
@@ -91,10 +93,23 @@ func (s *Store) move(ctx context.Context, q queue, e store.Entry, ttl int64) (st
 		rec.TTL = ttl
 		e, err = s.swap(ctx, q, e, rec, l)
 		s.settleLeases(err, r, l, true)
+		if errors.Is(err, errAgain) {
+			return e, store.ErrNotFound
+		}
 		if err != nil {
 			return e, err
 		}
 	}
+	left, err := s.restartTTL(ctx, q, e)
+	switch {
+	case err != nil && r.rec.TTL != ttl:
+		return e, fmt.Errorf("%w: the TTL is another one, but %v", store.ErrUnknown, err)
+	case err != nil:
+		return e, err
+	case left == 0:
+		return e, store.ErrNotFound
+	}
+	e.Left = time.Duration(left) * time.Second
 	return e, nil
 }
 
@@ -156,12 +171,13 @@ func (s *Store) Renew(ctx context.Context, key store.Key, t store.Target, ttl ti
 			return e, fmt.Errorf("renewing: %w", err)
 		}
 		renewed, err := s.setTTL(ctx, q, e, seconds(ttl))
-		if errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			continue // changed or gone: look again
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			return renewed, nil
+		case !errors.Is(err, store.ErrNotFound):
 			return e, fmt.Errorf("renewing: %w", err)
+		case ctx.Err() != nil: // it has changed, or gone, and there is no time to look again
+			return e, fmt.Errorf("renewing: %w: %w", store.ErrUnavailable, ctx.Err())
 		}
-		return renewed, nil
 	}
 }
