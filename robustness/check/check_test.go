@@ -583,6 +583,14 @@ func TestJudgement(t *testing.T) {
 		{"an answer that takes no time takes more than a second", `
 			release 0 1.1s index=7 status=404
 		`, "timeout"},
+		{"a renewal of what has just run out takes until it is gone", `
+			acquire 0 5ms ttl=2 got=1
+			renew 2.1s 3.5s ttl=2 index=1 status=404
+		`, ""},
+		{"but not longer", `
+			acquire 0 5ms ttl=2 got=1
+			renew 2.1s 5.2s ttl=2 index=1 status=404
+		`, "timeout"},
 		{"who asks for what takes no time goes when it has waited for very long", `
 			get 0 10s left
 		`, "I8 timeout"},

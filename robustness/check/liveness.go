@@ -226,9 +226,12 @@ func (r *report) waits(l *lock) {
 	free := r.free(l)
 	for _, op := range l.ops {
 		limit := r.quiet.after(op.Call, seconds(max(op.Timeout, 0))+atOnce)
-		late := op.Return > limit && r.quiet.during(op.Call, limit)
+		if op.Kind == history.Renew && op.Status == 404 {
+			limit = r.quiet.after(limit, late) // a hold whose time is over may be there yet, and then may not
+		}
+		overdue := op.Return > limit && r.quiet.during(op.Call, limit)
 		if op.Kind != history.Acquire {
-			if late {
+			if overdue {
 				r.add("timeout", op.Return, "client %d is answered %v after it asked to %s, which takes no time", op.Client, op.Return-op.Call, op.Kind)
 			}
 			continue
@@ -244,7 +247,7 @@ func (r *report) waits(l *lock) {
 				r.add("I5", op.Return, "client %d, which asked at %v, is told that somebody else has the lock, or waits for it, and nobody has since", op.Client, op.Call)
 			}
 		}
-		if late && op.Timeout != history.Forever && !op.Left {
+		if overdue && op.Timeout != history.Forever && !op.Left {
 			r.add("timeout", op.Return, "client %d is answered %v after it asked, with a timeout of %d s", op.Client, op.Return-op.Call, op.Timeout)
 		}
 	}

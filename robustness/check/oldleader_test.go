@@ -21,6 +21,13 @@ func TestOldLeader(t *testing.T) {
 			renew 4s 4.1s ttl=2 index=1
 			acquire 4.5s 5s ttl=5 got=2 client=2
 		`, "v3", true},
+		{"the old leader was last seen before it was stopped", `
+			hang 1s 6s healed=4s
+			election 900ms 4.1s
+			acquire 0 100ms ttl=2 got=1
+			renew 1.9s 3.9s ttl=2 index=1
+			acquire 4.5s 5s ttl=5 got=2 client=2
+		`, "v3", true},
 		{"over the v2 API, which has no leases", `
 			hang 1s 6s healed=4s
 			election 2s 2.1s

@@ -68,7 +68,7 @@ func (h *History) Excused() *History {
 // elected is when etcd has got a new leader within a time, at the latest.
 func (h *History) elected(within Span) (by time.Duration, ok bool) {
 	for _, e := range h.Events {
-		if e.Kind == Election && e.From >= within.From && e.Overlaps(within) && (!ok || e.To < by) {
+		if e.Kind == Election && e.Overlaps(within) && (!ok || e.To < by) {
 			by, ok = e.To, true
 		}
 	}
