@@ -26,6 +26,7 @@ func TestOldLeader(t *testing.T) {
 			election 900ms 4.1s
 			acquire 0 100ms ttl=2 got=1
 			renew 1.9s 3.9s ttl=2 index=1
+			renew 4.1s 4.2s ttl=2 index=1
 			acquire 4.5s 5s ttl=5 got=2 client=2
 		`, "v3", true},
 		{"over the v2 API, which has no leases", `
