@@ -102,7 +102,7 @@ robustness: test-tools strace ## examine gateways under faults and under abuse, 
 	@ok=0; set -x; \
 	go test -race -vet=off -timeout $(TIMEOUT) ./robustness/history/... ./robustness/check ./robustness/model || ok=1; \
 	go test -race -vet=off -timeout $(TIMEOUT) -count=1 -v ./robustness/sim -steps 1000000 || ok=1; \
-	for package in mutants . abuse; do \
+	for package in cluster mutants . abuse; do \
 		go test -race -vet=off -timeout $(TIMEOUT) -count=1 -v ./robustness/$$package || ok=1; \
 	done; \
 	exit $$ok

@@ -46,6 +46,11 @@ func TestFaults(t *testing.T) {
 		return
 	}
 	kinds := strings.Split(*faults, ",")
+	for i, kind := range kinds {
+		if kinds[i] = strings.TrimSpace(kind); !slices.Contains(cluster.Kinds, kinds[i]) {
+			t.Fatalf("there is no fault %q, but these: %s", kinds[i], strings.Join(cluster.Kinds, ", "))
+		}
+	}
 	if err := cluster.CanSlowDisks(); err != nil && slices.Contains(kinds, cluster.SlowDisk) {
 		t.Logf("without a slow disk: %v", err)
 		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return kind == cluster.SlowDisk })

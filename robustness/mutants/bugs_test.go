@@ -31,7 +31,7 @@ var grantsNothing = edit{grantFile, `	case e == nil:
 		return of, nil
 `}
 
-// bugs are the nine that the old modules had, as API.md lists them, and one more.
+// bugs are the nine kinds that the old modules had, by their numbers, and one more.
 var bugs = []bug{
 	{
 		name: "1: any event on the entry ahead grants the lock",
