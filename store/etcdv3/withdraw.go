@@ -95,18 +95,7 @@ func (s *Store) leave(ctx context.Context, q queue, e store.Entry) error {
 		_, err := s.swap(ctx, q, e, rec, r.hangsOn())
 		return err
 	}
-	resp, err := s.commit(ctx, txn{
-		when: []clientv3.Cmp{s.unchanged(q, e)},
-		then: []clientv3.Op{clientv3.OpDelete(q.entry(e.Name))},
-	})
-	switch {
-	case err != nil:
-		return err
-	case !resp.Succeeded:
-		return errAgain
-	}
-	s.freeLease(r)
-	return nil
+	return s.deleteKnown(ctx, q, e)
 }
 
 // freeLease takes over the lease of an entry that has been deleted.

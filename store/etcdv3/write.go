@@ -65,13 +65,8 @@ func (s *Store) startTTL(ctx context.Context, q queue, e store.Entry, ttl int64)
 	r := refOf(e)
 	if s.leases.outdated(r.lease) && slices.Equal(r.rec.Claims, []string{s.id}) {
 		l, err := s.leases.grant(ctx, r.rec.TTL)
-		if err != nil {
-			return e, err
-		}
-		e, err = s.swap(ctx, q, e, r.rec, l)
-		s.settleLeases(err, r, l, true)
-		if errors.Is(err, errAgain) {
-			return e, store.ErrNotFound
+		if err == nil {
+			e, err = s.move(ctx, q, e, l)
 		}
 		if err != nil {
 			return e, err
@@ -80,21 +75,28 @@ func (s *Store) startTTL(ctx context.Context, q queue, e store.Entry, ttl int64)
 	return s.setTTL(ctx, q, e, ttl)
 }
 
+// move puts the held entry e on another lease, whose TTL it has from then on. ErrNotFound: e
+// has gone, or changed.
+func (s *Store) move(ctx context.Context, q queue, e store.Entry, l lease) (store.Entry, error) {
+	r := refOf(e)
+	rec := r.rec
+	rec.TTL = l.ttl
+	e, err := s.swap(ctx, q, e, rec, l)
+	s.settleLeases(err, r, l, true)
+	if errors.Is(err, errAgain) {
+		err = store.ErrNotFound
+	}
+	return e, err
+}
+
 // setTTL makes the TTL of the held entry e start anew, at ttl seconds. Where
 // that is what it was, it costs no commit. ErrNotFound: e has gone, or changed.
 func (s *Store) setTTL(ctx context.Context, q queue, e store.Entry, ttl int64) (store.Entry, error) {
 	r := refOf(e)
 	if r.rec.TTL != ttl {
 		l, err := s.leases.take(ctx, ttl)
-		if err != nil {
-			return e, err
-		}
-		rec := r.rec
-		rec.TTL = ttl
-		e, err = s.swap(ctx, q, e, rec, l)
-		s.settleLeases(err, r, l, true)
-		if errors.Is(err, errAgain) {
-			return e, store.ErrNotFound
+		if err == nil {
+			e, err = s.move(ctx, q, e, l)
 		}
 		if err != nil {
 			return e, err
