@@ -3,9 +3,11 @@ package etcdv2
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,7 +104,7 @@ func keysAreReadable(t *testing.T, version etcdtest.Version) {
 func TestCommits(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartV2(t, etcdtest.V35)
-	g := open(t, server.Endpoint, "/test")
+	g, h := openHooked(t, server.Endpoint)
 	keys := keysOf(t, server.Endpoint)
 	commits := func() uint64 {
 		t.Helper()
@@ -132,6 +134,14 @@ func TestCommits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// What is counted is what a request costs, and not a session that is refreshed meanwhile.
+	session, opened := to(g.gatewayKey(g.id), http.MethodPut), new(atomic.Bool)
+	h.set(func(req *http.Request, through http.RoundTripper) (*http.Response, error) {
+		if session(req) && !opened.CompareAndSwap(false, true) {
+			return nil, errLost
+		}
+		return through.RoundTrip(req)
+	})
 	var holder, next store.Entry
 	cost("acquire", 2, func() { holder = g.acquire(t, anonymous) })
 	cost("renew", 1, func() { renew(holder) })
@@ -144,6 +154,7 @@ func TestCommits(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	h.clear()
 	for range 50 {
 		g.acquire(t, anonymous)
 	}
