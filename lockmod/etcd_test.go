@@ -11,13 +11,17 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdv3"
 )
 
-const space = "lock"
+const (
+	space   = "lock"
+	patient = 20 * time.Second
+)
 
 // gateway is a service on a real etcd, and what is under it.
 type gateway struct {
@@ -92,7 +96,7 @@ func (g gateway) goLock(ctx context.Context, r lockmod.Request) <-chan result {
 func (g gateway) queued(t *testing.T, key string, n int) store.Listing {
 	t.Helper()
 	var l store.Listing
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		var err error
 		if l, err = g.Queue(t.Context(), key); err == nil && len(l.Entries) != n {
 			err = fmt.Errorf("%d entries in the queue, want %d", len(l.Entries), n)
@@ -100,21 +104,6 @@ func (g gateway) queued(t *testing.T, key string, n int) store.Listing {
 		return err
 	})
 	return l
-}
-
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 func receive(t *testing.T, c <-chan result) result {
@@ -144,11 +133,11 @@ func TestEtcdAway_I5(t *testing.T) {
 	if _, err := g.Queue(t.Context(), "other"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("reading with etcd away: %v, want ErrUnavailable", err)
 	}
-	start := time.Now()
+	clock := patience.Start(t)
 	if _, err := g.Acquire(t.Context(), request("other")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("acquiring with etcd away: %v, want ErrUnavailable", err)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := clock.Took(); took > 5*time.Second {
 		t.Errorf("that took %v, want less than 5 s", took)
 	}
 	server.Restart(t)
@@ -188,7 +177,7 @@ func TestSessionLost_I5(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		l, err := g.Queue(t.Context(), "k")
 		if err == nil && (len(l.Entries) != 2 || l.Entries[1].Index <= old.Index) {
 			err = fmt.Errorf("the queue is %v; want a new second entry", l.Entries)
@@ -214,7 +203,7 @@ func TestSharedValueAcrossGateways_I7(t *testing.T) {
 	two := b.goLock(t.Context(), valued("k", "bar"))
 	three := a.goLock(t.Context(), valued("k", "other"))
 	a.queued(t, "k", 3)
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		if b.Waiting() != 1 {
 			return fmt.Errorf("%d wait on the second gateway", b.Waiting())
 		}
@@ -222,7 +211,7 @@ func TestSharedValueAcrossGateways_I7(t *testing.T) {
 	})
 	// The second gateway's request has joined when its write is in etcd.
 	client := server.Client(t)
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		resp, err := client.Get(t.Context(), "/test/lock/k/"+place.Name)
 		if err == nil && (len(resp.Kvs) != 1 || resp.Kvs[0].Version != 2) {
 			err = errors.New("the second gateway has not joined")
@@ -234,7 +223,7 @@ func TestSharedValueAcrossGateways_I7(t *testing.T) {
 	if r := receive(t, one); !errors.Is(r.err, context.Canceled) {
 		t.Errorf("the one that left got %v", r.err)
 	}
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		resp, err := client.Get(t.Context(), "/test/lock/k/"+place.Name)
 		if err == nil && (len(resp.Kvs) != 1 || resp.Kvs[0].Version != 3) {
 			err = errors.New("the first gateway has not left")
@@ -245,7 +234,7 @@ func TestSharedValueAcrossGateways_I7(t *testing.T) {
 		t.Fatalf("the place is %v now, was %v", l.Entries[1], place)
 	}
 	again := a.goLock(t.Context(), valued("k", "bar"))
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		resp, err := client.Get(t.Context(), "/test/lock/k/"+place.Name)
 		if err == nil && (len(resp.Kvs) != 1 || resp.Kvs[0].Version != 4) {
 			err = errors.New("the first gateway has not joined again")
@@ -253,12 +242,13 @@ func TestSharedValueAcrossGateways_I7(t *testing.T) {
 		return err
 	})
 
+	clock := patience.Start(t)
 	b.unlock(t, "k", holder)
 	r1, r2 := receive(t, again), receive(t, two)
 	if r1.err != nil || r2.err != nil || r1.entry.Index != place.Index || r2.entry.Index != place.Index {
 		t.Fatalf("got %v, %v and %v, %v; want index %d twice", r1.entry, r1.err, r2.entry, r2.err, place.Index)
 	}
-	if apart := r1.at.Sub(r2.at).Abs(); apart > time.Second {
+	if apart := r1.at.Sub(r2.at).Abs(); apart > time.Second+clock.Stalled() {
 		t.Errorf("they were told %v apart", apart)
 	}
 	if _, err := a.Renew(t.Context(), "k", store.Target{Value: "bar"}, time.Minute); err != nil {
@@ -311,14 +301,14 @@ func TestTwoGateways_I1_I2_I3(t *testing.T) {
 	}
 
 	client := server.Client(t)
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		resp, err := client.Get(t.Context(), "/test/lock/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		if err == nil && resp.Count != 0 {
 			err = fmt.Errorf("%d entries are left", resp.Count)
 		}
 		return err
 	})
-	eventually(t, func() error {
+	patience.Until(t, patient, func() error {
 		leases, err := client.Leases(t.Context())
 		if err == nil && len(leases.Leases) > len(gateways) {
 			err = fmt.Errorf("%d leases are left, want the sessions' %d", len(leases.Leases), len(gateways))
@@ -341,10 +331,10 @@ func TestVanishedClients_I4(t *testing.T) {
 	stays := g.goLock(t.Context(), request("k"))
 	g.queued(t, "k", 102)
 
-	start := time.Now()
+	clock := patience.Start(t)
 	vanish()
 	g.queued(t, "k", 2)
-	if took := time.Since(start); took > time.Second {
+	if took := clock.Took(); took > time.Second {
 		t.Errorf("their entries were gone after %v, want within 1 s", took)
 	}
 	g.unlock(t, "k", holder)

@@ -2,6 +2,7 @@ package lockmod_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/lockmod"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
@@ -38,78 +40,93 @@ func openThrough(t *testing.T, wire *etcdtest.Wire) gateway {
 // Two gateways ask for the same values at once, and then one of them is cut off: the other one's
 // places stay.
 func TestSharedPlacesOutliveAGateway_I7(t *testing.T) {
-	srv := etcdtest.Start(t)
-	h, x := open(t, srv), open(t, srv)
-	wire := etcdtest.NewWire(t, srv.Endpoint)
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	sessions := func() int64 {
+		t.Helper()
+		resp, err := client.Get(t.Context(), "/test/gateway/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Count
+	}
+	h, x := open(t, server), open(t, server)
+	wire := etcdtest.NewWire(t, server.Endpoint)
 	y := openThrough(t, wire)
 	const n = 60
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	index := map[int]uint64{}
 	for i := range n {
 		key := fmt.Sprint("k", i)
 		h.lock(t, request(key))
 		x.goLock(ctx, valued(key, "bar"))
 		y.goLock(ctx, valued(key, "bar"))
 	}
-	<-time.After(2 * time.Second)
-	for i := range n {
-		l, _ := x.Queue(ctx, fmt.Sprint("k", i))
-		if len(l.Entries) != 2 {
-			t.Fatal(i, len(l.Entries))
-		}
-		index[i] = l.Entries[1].Index
+	var places [n]store.Entry
+	for i := range places {
+		key := fmt.Sprint("k", i)
+		places[i] = x.queued(t, key, 2).Entries[1]
+		patience.Until(t, patient, func() error {
+			resp, err := client.Get(t.Context(), "/test/lock/"+key+"/"+places[i].Name)
+			if err == nil && (len(resp.Kvs) != 1 || resp.Kvs[0].Version != 2) {
+				err = fmt.Errorf("not both gateways have joined for %s", key)
+			}
+			return err
+		})
 	}
+	both := sessions()
 	wire.Refuse(true)
-	<-time.After(15 * time.Second)
-	lost := 0
-	for i := range n {
-		l, err := x.Queue(ctx, fmt.Sprint("k", i))
-		if len(l.Entries) != 2 || l.Entries[1].Index != index[i] {
-			lost++
+	patience.Until(t, 2*patient, func() error {
+		if left := sessions(); left != both-1 {
+			return fmt.Errorf("%d gateways have a session, want %d", left, both-1)
 		}
-		if err != nil {
-			t.Fatal(err)
+		return nil
+	})
+	for i, place := range places {
+		if l := x.queued(t, fmt.Sprint("k", i), 2); l.Entries[1].Index != place.Index {
+			t.Errorf("the place for k%d is %v now, was %v", i, l.Entries[1], place)
 		}
-	}
-	if lost > 0 {
-		t.Errorf("x still waits on %d keys; %d of its places were lost with y", n, lost)
 	}
 }
 
 // A grant's answer is lost and the TTL runs out meanwhile: the request gets another place.
 func TestGrantThatExpiredUnseen_I5(t *testing.T) {
-	srv := etcdtest.Start(t)
-	h := open(t, srv)
-	wire := etcdtest.NewWire(t, srv.Endpoint)
+	server := etcdtest.Start(t)
+	h := open(t, server)
+	wire := etcdtest.NewWire(t, server.Endpoint)
 	y := openThrough(t, wire)
-	e := h.lock(t, request("k"))
-	r := request("k")
-	r.TTL = 2 * time.Second
-	// a pool lease, so that the grant is one round trip
-	warm := y.lock(t, func() lockmod.Request { r := r; r.Key = "warm"; return r }())
-	w := y.goLock(t.Context(), r)
+	holder := h.lock(t, request("k"))
+	brief := request("k")
+	brief.TTL = 2 * time.Second
+	// A lease in the pool, so that the grant is one round trip.
+	warm := brief
+	warm.Key = "warm"
+	y.unlock(t, "warm", y.lock(t, warm))
+	told := y.goLock(t.Context(), brief)
 	h.queued(t, "k", 2)
-	<-time.After(500 * time.Millisecond)
-	_ = y.Release(t.Context(), "warm", store.Target{Index: warm.Index})
-	// H releases; Y hears of it, and its grant goes out, but nothing comes back.
-	go func() { h.unlock(t, "k", e) }()
-	for {
+
+	// The gateway hears that it is its turn, and its grant arrives, but its answer does not.
+	wire.Delay(500 * time.Millisecond)
+	h.unlock(t, "k", holder)
+	patience.Until(t, patient, func() error {
 		l, err := h.Queue(t.Context(), "k")
-		if err == nil && len(l.Entries) == 1 {
-			break
+		if err == nil && !(len(l.Entries) == 1 && l.Entries[0].Held) {
+			err = errors.New("it has not been granted")
 		}
-	}
+		return err
+	})
 	wire.Mute(true)
-	<-time.After(4500 * time.Millisecond)
-	wire.Mute(false)
-	wire.Cut()
-	select {
-	case res := <-w:
-		if res.err != nil {
-			t.Errorf("%v", res.err)
+	patience.Until(t, patient, func() error {
+		l, err := h.Queue(t.Context(), "k")
+		if err == nil && len(l.Entries) > 0 {
+			err = errors.New("the hold has not run out")
 		}
-	case <-time.After(20 * time.Second):
-		t.Error("nothing")
+		return err
+	})
+	wire.Mute(false)
+	wire.Delay(0)
+	wire.Cut()
+	if r := receive(t, told); r.err != nil {
+		t.Error(r.err)
 	}
 }
