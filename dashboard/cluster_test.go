@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-etcd/caddy-etcd/dashboard"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -54,18 +55,27 @@ func report(t *testing.T, s *dashboard.Survey) dashboard.Cluster {
 	return c
 }
 
-// until asks until it is so, for some seconds.
-func until(t *testing.T, s *dashboard.Survey, what string, so func(dashboard.Cluster) bool) dashboard.Cluster {
+// until asks until it is so, for some seconds: a new round begins every second, and who takes
+// longer for its answer has not answered in that one.
+func until(t *testing.T, s *dashboard.Survey, what string, so func(dashboard.Cluster) bool) (c dashboard.Cluster) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) { // a new round begins every second
-		c := report(t, s)
-		if so(c) {
-			return c
+	patience.Until(t, 20*time.Second, func() error {
+		if c = report(t, s); !so(c) {
+			return fmt.Errorf("%s: it is %s", what, show(c))
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: it is %s", what, show(c))
-		}
-	}
+		return nil
+	})
+	return c
+}
+
+// untilMember asks until that is so of the first member.
+func untilMember(t *testing.T, s *dashboard.Survey, what string, so func(dashboard.Member) bool) {
+	t.Helper()
+	until(t, s, what, func(c dashboard.Cluster) bool { return so(c.Members[0]) })
+}
+
+func problem(text string) func(dashboard.Member) bool {
+	return func(m dashboard.Member) bool { return m.Error == text && (m.Status != nil) == (text == "") }
 }
 
 func show(v any) string {
@@ -124,7 +134,9 @@ func TestCluster(t *testing.T) {
 		stray := "http://" + etcdtest.FreeAddress(t)
 		s := survey(t, dashboard.Options{API: api, Endpoints: []string{members[0].Endpoint, members[1].Endpoint, stray}})
 		c := until(t, s, "the members are not all right", func(c dashboard.Cluster) bool {
-			return c.Leader != "" && named(c, "member0").Status != nil && named(c, "member0").Status.Leader == c.Leader
+			return c.Leader != "" && !slices.ContainsFunc(c.Members[:2], func(m dashboard.Member) bool {
+				return m.Status == nil || m.Metrics == nil || m.Status.Leader != c.Leader
+			})
 		})
 		if c.API != api || len(c.Members) != 4 || len(c.Alarms) != 0 || time.Since(time.UnixMilli(int64(c.Time*1000))) > time.Minute {
 			t.Fatalf("it is %s", show(c))
@@ -170,11 +182,15 @@ func TestCluster(t *testing.T) {
 			t.Errorf("with member1 hanging: %s", show(c))
 		}
 		// A gateway that has never had an answer of it knows it by its address.
-		if m := named(report(t, survey(t, dashboard.Options{API: api, Endpoints: []string{members[0].Endpoint, members[1].Endpoint}})), "member1"); m.Error != "does not answer" || !m.Asked {
-			t.Errorf("with member1 hanging, a new gateway has %s", show(m))
-		}
+		another := survey(t, dashboard.Options{API: api, Endpoints: []string{members[0].Endpoint, members[1].Endpoint}})
+		until(t, another, "with member1 hanging, for a new gateway", func(c dashboard.Cluster) bool {
+			m := named(c, "member1")
+			return m.Error == "does not answer" && m.Asked
+		})
 		members[2].Stop()
-		c = until(t, s, "there is a leader", func(c dashboard.Cluster) bool { return c.Leader == "" })
+		c = until(t, s, "there is a leader", func(c dashboard.Cluster) bool {
+			return c.Leader == "" && named(c, "member0").Status != nil
+		})
 		if m := named(c, "member0"); m.Status == nil || m.Status.Leader != "" || len(m.Status.Errors) == 0 || len(c.Members) != 4 {
 			t.Errorf("without a leader: %s", show(c))
 		}
@@ -199,7 +215,7 @@ func TestCluster_alarm(t *testing.T) {
 			t.Parallel()
 			etcd := etcdtest.StartProcess(t, version)
 			s := survey(t, dashboard.Options{API: "v3", Endpoints: []string{etcd.Endpoint}})
-			own, err := strconv.ParseUint(report(t, s).Members[0].ID, 16, 64)
+			own, err := strconv.ParseUint(until(t, s, "it is not well", settled).Members[0].ID, 16, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -266,10 +282,7 @@ func TestCluster_user(t *testing.T) {
 				{"", "", "asks for a user, and the gateway has no username and password for it"},
 			} {
 				s := survey(t, dashboard.Options{API: "v3", Endpoints: []string{etcd.Endpoint}, Username: c.user, Password: c.password})
-				m := report(t, s).Members[0]
-				if m.Error != c.problem || (m.Status != nil) != (c.problem == "") {
-					t.Errorf("for %q: %s", c.user, show(m))
-				}
+				untilMember(t, s, fmt.Sprintf("for %q", c.user), problem(c.problem))
 				if c.problem == "" {
 					etcd.Stop() // which forgets the token
 					etcd.Restart(t)
@@ -294,17 +307,13 @@ func TestCluster_tls(t *testing.T) {
 		{"shows a TLS certificate that the gateway does not trust", func() { config.RootCAs = nil }},
 	} {
 		c.change()
-		m := report(t, survey(t, dashboard.Options{API: "v3", Endpoints: []string{etcd.Endpoint}, TLS: config.Clone()})).Members[0]
-		if m.Error != c.problem {
-			t.Errorf("got %q, want %q", m.Error, c.problem)
-		}
+		s := survey(t, dashboard.Options{API: "v3", Endpoints: []string{etcd.Endpoint}, TLS: config.Clone()})
+		untilMember(t, s, fmt.Sprintf("it does not say %q", c.problem), problem(c.problem))
 	}
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	address := "https://" + host(plain.URL)
-	if m := report(t, survey(t, dashboard.Options{API: "v3", Endpoints: []string{address}, TLS: config})).Members[0]; m.Error != "does not speak TLS" {
-		t.Errorf("without TLS: %q", m.Error)
-	}
+	untilMember(t, survey(t, dashboard.Options{API: "v3", Endpoints: []string{address}, TLS: config}), "without TLS", problem("does not speak TLS"))
 }
 
 // Whatever something that is no etcd answers does no harm, and it takes not long.
@@ -368,22 +377,20 @@ func TestCluster_garbage(t *testing.T) {
 				t.Parallel()
 				server := httptest.NewServer(c.handler)
 				defer server.Close()
-				begin := time.Now()
-				got := report(t, survey(t, dashboard.Options{API: api, Endpoints: []string{server.URL, etcd.Endpoint}}))
-				if took := time.Since(begin); took > 3*time.Second {
+				s := survey(t, dashboard.Options{API: api, Endpoints: []string{server.URL, etcd.Endpoint}})
+				clock := patience.Start(t)
+				report(t, s)
+				if took := clock.Took(); took > 3*time.Second {
 					t.Errorf("it took %v", took)
 				}
-				if m := named(got, "test"); m.Status == nil {
-					t.Errorf("etcd is %s", show(got))
-				}
-				i := slices.IndexFunc(got.Members, func(m dashboard.Member) bool { return slices.Equal(m.ClientURLs, []string{host(server.URL)}) })
-				if i < 0 {
-					t.Fatalf("it isn't there: %s", show(got))
-				}
-				m := got.Members[i]
-				if (m.Status != nil) != c.answers || (m.Error == "") != c.answers || strings.Contains(m.Error, "127.0.0.1") {
-					t.Errorf("it is %s", show(m))
-				}
+				until(t, s, "etcd, or what is none", func(now dashboard.Cluster) bool {
+					i := slices.IndexFunc(now.Members, func(m dashboard.Member) bool { return slices.Equal(m.ClientURLs, []string{host(server.URL)}) })
+					if i < 0 || named(now, "test").Status == nil {
+						return false
+					}
+					m := now.Members[i]
+					return (m.Status != nil) == c.answers && (m.Error == "") == c.answers && !strings.Contains(m.Error, "127.0.0.1")
+				})
 			})
 		}
 	}

@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 
 const often = 'keys/?prefix=/often/';
-const ttl = 3; // seconds, of which a slow machine may miss some
+const ttl = 8; // seconds, of which a slow machine may miss some
 async function refresh(endpoint: string): Promise<void> {
 	await fetch(`${endpoint}/v2/keys/often/refreshed`, { method: 'PUT', body: new URLSearchParams({ ttl: String(ttl), refresh: 'true', prevExist: 'true' }) });
 }
@@ -54,7 +54,7 @@ test('every page, over both APIs', { timeout: 120_000 }, async ({ open }) => {
 	await sleep(2_500); // what belongs to the opening
 	// What is kept alive is looked at twice, and then no more.
 	for (const { page, path } of visits) {
-		if (path === often || path === lease) await page.getByText('kept alive').first().waitFor({ timeout: 20_000 });
+		if (path === often || path === lease) await page.getByText('kept alive').first().waitFor({ timeout: 40_000 });
 	}
 	const from = visits.map(({ seen }) => seen.now);
 	await sleep(6_000); // what is looked at

@@ -159,15 +159,31 @@ test('large values are not read for a line', async ({ open }) => {
 });
 
 test('a search shows what it finds, and can be stopped', async ({ open }) => {
-	const { page } = await open(gateway.page('keys/?prefix=many/&search=VALUE+77'));
+	const { page } = await open(gateway.page('keys/?prefix=many/'));
+	// A search is over in a moment. This one stands still after some requests until it goes on.
+	let [asked, goOn] = [0, (): void => undefined];
+	let halted = Promise.resolve();
+	const halt = (): void => {
+		asked = 0;
+		halted = new Promise((resolve) => (goOn = resolve));
+	};
+	await page.route('**/v3/kv/range', async (route) => {
+		if (++asked > 10) await halted;
+		await route.continue().catch(() => undefined); // it may have been stopped
+	});
+	halt();
+	await page.goto(gateway.page('keys/?prefix=many/&search=VALUE+77'));
 	await page.getByText(/^Searching: [\d,]+ found in [\d,]+ of 100,000 keys/).waitFor();
+	goOn();
 	await page.getByText(/^500 found in .*; there may be more/).waitFor();
 	await page.getByRole('button', { name: 'Continue' }).click();
 	await page.getByText(/^1,000 found/).waitFor();
 	await page.getByRole('searchbox', { name: 'Search in keys and values' }).fill('value 99998');
+	halt();
 	await press(page, 'Enter');
 	await page.getByRole('button', { name: 'Stop' }).click();
 	await page.getByText(/^Stopped/).waitFor();
+	goOn();
 	await page.getByRole('button', { name: 'Continue' }).click();
 	await page.getByText(/^1 found in 100,000 of 100,000 keys/).waitFor({ timeout: 30_000 });
 	expect(new URL(page.url()).search).toBe('?prefix=many/&search=value%2099998');

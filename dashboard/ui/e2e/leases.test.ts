@@ -102,11 +102,11 @@ test('what happens while the gateway is away shows afterwards', async ({ open })
 
 test('one that ends is gone, with a key and without', async ({ open }) => {
 	const etcd = cluster.etcd();
-	const [one, two] = await Promise.all([etcd.grant(2), etcd.grant(2)]);
+	const [one, two] = await Promise.all([etcd.grant(5), etcd.grant(5)]);
 	await etcd.put('/short', 'x', one);
 	const { page } = await open(gateway.page('leases'));
 	await page.locator('.leases-line').first().waitFor();
-	await expect.poll(async () => (await line(page, one).count()) + (await line(page, two).count()), { timeout: 10_000 }).toBe(0);
+	await expect.poll(async () => (await line(page, one).count()) + (await line(page, two).count()), { timeout: 15_000 }).toBe(0);
 });
 
 test('one of them: its keys, and revoked after it has been asked', async ({ open }) => {

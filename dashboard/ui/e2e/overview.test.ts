@@ -105,8 +105,8 @@ describe('three members', () => {
 		const all = (): typeof seen.requests => seen.matching('/api/cluster');
 		await expect.poll(() => all().length).toBeGreaterThanOrEqual(3);
 		const [first, second, third] = all();
-		expect(second!.sent - first!.sent).toBeGreaterThan(1_700);
-		expect(third!.sent - second!.sent).toBeGreaterThan(1_700);
+		expect(second!.sentAt! - first!.sentAt!).toBeGreaterThan(1_700);
+		expect(third!.sentAt! - second!.sentAt!).toBeGreaterThan(1_700);
 		expect(second!.sent).toBeGreaterThan(first!.ended!);
 		const hide = (hidden: boolean): Promise<void> =>
 			page.evaluate((value) => {

@@ -9,6 +9,8 @@ export interface SeenRequest {
 	type: string;
 	/** Milliseconds since the page was opened; until then it has not happened. */
 	sent: number;
+	/** Milliseconds when it was sent, by the browser's own clock. */
+	sentAt?: number;
 	answered?: number;
 	ended?: number;
 	/** 0 before the answer, and if there was none. */
@@ -97,13 +99,13 @@ export async function watchContext(context: BrowserContext, seen: Seen, origin: 
 export async function watchRequests(page: Page, seen: Seen): Promise<CDPSession> {
 	const session = await page.context().newCDPSession(page);
 	const open = new Map<string, SeenRequest>();
-	session.on('Network.requestWillBeSent', ({ requestId, request, type = 'Other', redirectResponse }) => {
+	session.on('Network.requestWillBeSent', ({ requestId, request, type = 'Other', redirectResponse, timestamp }) => {
 		const before = open.get(requestId);
 		if (before && redirectResponse) {
 			before.status = redirectResponse.status;
 			before.answered = before.ended = seen.now;
 		}
-		const noted: SeenRequest = { url: request.url, method: request.method, type, sent: seen.now, status: 0, body: request.postData ?? '', size: 0, wire: 0 };
+		const noted: SeenRequest = { url: request.url, method: request.method, type, sent: seen.now, sentAt: timestamp * 1000, status: 0, body: request.postData ?? '', size: 0, wire: 0 };
 		open.set(requestId, noted);
 		seen.requests.push(noted);
 	});
