@@ -205,14 +205,19 @@ func (r *run) look(ctx context.Context, member int) error {
 // empty waits until nothing is queued any more; a hold that was abandoned takes a while.
 // What is there after that is in the last sight of its lock.
 func (r *run) empty(ctx context.Context) {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	end := time.Now().Add(30 * time.Second)
+	for ; ; time.Sleep(50 * time.Millisecond) {
 		queues, err := r.system.Queues(ctx, 0)
 		if err == nil && len(queues) == 0 || time.Now().After(end) {
 			break
 		}
 	}
-	if err := r.look(ctx, 0); err != nil {
-		r.wrong("the run", "etcd can't be asked at the end: %v", err)
+	for err := r.look(ctx, 0); err != nil; err = r.look(ctx, 0) {
+		if time.Now().After(end) {
+			r.wrong("the run", "etcd can't be asked at the end: %v", err)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 

@@ -28,7 +28,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -93,23 +92,6 @@ func (r *run) end() {
 	r.settled(r.T, r.before, r.most)
 	r.returned(r.T, r.before)
 	r.calm(r.T)
-}
-
-// eventually checks until it succeeds or the time is over. It returns how long it took.
-func eventually(t testing.TB, within, every time.Duration, check func() error) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	for {
-		err := check()
-		took := time.Since(begin)
-		if err == nil {
-			return took
-		}
-		if took > within {
-			t.Fatalf("after %v: %v", within, err)
-		}
-		time.Sleep(every) // between two looks
-	}
 }
 
 // The programs are built once for all tests, into a folder that TestMain removes.

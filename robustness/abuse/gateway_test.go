@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -72,7 +73,7 @@ http://%s {
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	ended := program(t, cmd, g.log)
 	g.pid = cmd.Process.Pid
-	eventually(t, time.Minute, 20*time.Millisecond, func() error {
+	patience.UntilEvery(t, time.Minute, 20*time.Millisecond, func() error {
 		select {
 		case <-ended:
 			t.Fatal("caddy has ended")

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // others are clients who do nothing wrong: two for each of two locks, which they hand over
@@ -22,6 +24,7 @@ type others struct {
 	costs int // writes in etcd, for each handover
 
 	mu        sync.Mutex
+	clock     *patience.Clock // of what follows
 	handovers []time.Duration // from when the one before gives back, or this one asks
 	releases  []time.Duration
 	writes    []time.Duration // of etcd itself, past the gateway
@@ -30,7 +33,7 @@ type others struct {
 
 // use has others come.
 func (r *run) use() *others {
-	o := &others{gone: make(chan struct{}), costs: r.store.costs()}
+	o := &others{gone: make(chan struct{}), costs: r.store.costs(), clock: patience.Start(r)}
 	o.stop = sync.OnceFunc(func() {
 		close(o.gone)
 		o.all.Wait()
@@ -155,7 +158,7 @@ func (o *others) more(t testing.TB, n int) {
 	o.mu.Lock()
 	n += len(o.handovers)
 	o.mu.Unlock()
-	eventually(t, 20*time.Second, 5*time.Millisecond, func() error {
+	patience.Until(t, 20*time.Second, func() error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if len(o.wrong) > 0 {
@@ -170,8 +173,8 @@ func (o *others) more(t testing.TB, n int) {
 
 // longest is how long a lock of others may take to be handed over, or to be given back, whatever
 // goes on, beside the writes in etcd that it takes to queue and to be granted, each as slow as
-// etcd was at its slowest meanwhile, past the gateway: a machine that does other things too may
-// stop everything for a second. Usually it is some milliseconds.
+// etcd was at its slowest meanwhile, past the gateway, and beside the time in which the machine
+// stood still. Usually it is some milliseconds.
 const longest = 2 * time.Second
 
 // fared says how they did since the last time it was asked, and fails the test if something
@@ -193,11 +196,11 @@ func (o *others) fared(t testing.TB, during string) {
 	write, slowestWrite := of(o.writes)
 	t.Logf("others, %s: %d handovers, median %v, slowest %v; giving back, median %v, slowest %v; a write in etcd, median %v, slowest %v",
 		during, len(o.handovers), handover, slowest, release, slowestRelease, write, slowestWrite)
-	want := longest + time.Duration(o.costs)*slowestWrite
+	want := longest + time.Duration(o.costs)*slowestWrite + o.clock.Stalled()
 	if slowest = max(slowest, slowestRelease); slowest > want {
 		t.Errorf("another client's lock, %s: it was handed over or given back after %v only, want %v", during, slowest, want)
 	}
-	o.handovers, o.releases, o.writes = nil, nil, nil
+	o.clock, o.handovers, o.releases, o.writes = patience.Start(t), nil, nil, nil
 }
 
 // end has them go when they have given back what they hold, and fails the test if something

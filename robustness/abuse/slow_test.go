@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // lines are connections of one client that does something wrong on each of them.
@@ -121,7 +123,7 @@ func TestSlowBodies(t *testing.T) {
 	if err := r.slowButSure(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, 30*time.Second, 20*time.Millisecond, func() error {
+	patience.UntilEvery(t, 30*time.Second, 20*time.Millisecond, func() error {
 		if n := sent.Load(); n < int64(4*trickling) {
 			return fmt.Errorf("%d bytes have been sent on %d connections", n, trickling)
 		}
@@ -172,10 +174,14 @@ func (r *run) slowButSure() error {
 		}
 		<-tick.C
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(longest))
+	clock := patience.Start(r)
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return err
+	}
+	if took := clock.Took(); took > longest {
+		return fmt.Errorf("who is slow but sure is answered after %v", took)
 	}
 	defer resp.Body.Close()
 	index, err := io.ReadAll(resp.Body)

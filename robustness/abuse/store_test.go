@@ -11,6 +11,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -117,7 +118,7 @@ func (r *run) emptied(within time.Duration, name string) time.Duration {
 // counts waits until there are n entries in those queues, and returns how long it took.
 func (r *run) counts(within time.Duration, name string, n int) time.Duration {
 	r.Helper()
-	return eventually(r.T, within, 20*time.Millisecond, func() error {
+	return patience.UntilEvery(r.T, within, 20*time.Millisecond, func() error {
 		got, err := r.store.entries(name)
 		if err == nil && got != n {
 			err = fmt.Errorf("%d entries in the queues of %s, want %d", got, name, n)

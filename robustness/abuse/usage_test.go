@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/robustness/cluster"
 )
 
@@ -98,7 +99,7 @@ func (g *gateway) settled(t testing.TB, before usage, most int) {
 	)
 	var now usage
 	t.Logf("usage before: %v", before)
-	took := eventually(t, within, 250*time.Millisecond, func() error {
+	took := patience.UntilEvery(t, within, 250*time.Millisecond, func() error {
 		now = g.usage(t)
 		var wrong []error
 		check := func(what string, before, now, more int) {
@@ -120,7 +121,7 @@ func (g *gateway) returned(t testing.TB, before usage) {
 	t.Helper()
 	const more = 64 << 20
 	now := g.resident(t)
-	took := eventually(t, time.Minute, 100*time.Millisecond, func() error {
+	took := patience.UntilEvery(t, time.Minute, 100*time.Millisecond, func() error {
 		if left := g.resident(t); left > before.resident+more {
 			return fmt.Errorf("%d MiB are resident, %d before", left>>20, before.resident>>20)
 		}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // crowd is a client in a process of its own, with many waits.
@@ -166,7 +168,7 @@ func TestTooManyWaits(t *testing.T) {
 	r.others.end(t) // they wait, too
 	held := r.take(t, "crowded0", 300)
 	crowd := r.crowd(n, 1, false)
-	eventually(t, time.Minute, 20*time.Millisecond, func() error {
+	patience.UntilEvery(t, time.Minute, 20*time.Millisecond, func() error {
 		if refused := crowd.answers("429"); refused != n-limit {
 			return fmt.Errorf("%d are told that there are too many, want %d", refused, n-limit)
 		}

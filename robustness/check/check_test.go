@@ -567,6 +567,34 @@ func TestJudgement(t *testing.T) {
 			acquire 0 10s ttl=9 waiting
 		`, "I5"},
 
+		{"locks can't be had quickly for some seconds, through any gateway", `
+			unwell 20s 24s gateway=1
+			unwell 20s 24s gateway=2
+			unwell 20.1s 23.9s gateway=3
+			release 40s 40.1s index=7 status=404
+		`, ""},
+		{"and for longer", `
+			unwell 20s 30.5s
+			release 40s 40.1s index=7 status=404
+		`, "I5"},
+		{"and again and again", `
+			unwell 10s 14s gateway=1
+			unwell 20s 24s gateway=2
+			unwell 30s 34s gateway=1
+			release 40s 40.1s index=7 status=404
+		`, "I5"},
+		{"which is less than a tenth of the run", `
+			unwell 10s 14s gateway=1
+			unwell 20s 24s gateway=2
+			unwell 30s 34s gateway=1
+			release 140s 140.1s index=7 status=404
+		`, ""},
+		{"there is a fault meanwhile", `
+			trouble 19s 25s
+			unwell 20s 35s
+			release 40s 40.1s index=7 status=404
+		`, ""},
+
 		// timeout
 		{"told within a second of the timeout", `
 			acquire 0 3s ttl=9 timeout=2 status=423

@@ -16,6 +16,7 @@ func (r *report) well(h *history.History) {
 	)
 	r.name = history.Name{}
 	var length, sum time.Duration
+	var spans []history.Span
 	for _, op := range h.Ops {
 		length = max(length, op.Return)
 	}
@@ -25,9 +26,12 @@ func (r *report) well(h *history.History) {
 		}) {
 			continue
 		}
-		sum += e.To - e.From
-		if e.To-e.From > most {
-			r.add("I5", e.To, "for %v, locks could not be had quickly, while nothing was the matter", e.To-e.From)
+		spans = append(spans, e.Span)
+	}
+	for _, s := range merged(spans) { // what several gateways were at once is one time
+		sum += s.To - s.From
+		if s.To-s.From > most {
+			r.add("I5", s.To, "for %v, locks could not be had quickly, while nothing was the matter", s.To-s.From)
 		}
 	}
 	if sum > most && sum > length*share/100 {

@@ -276,10 +276,10 @@ func (s *server) idle(t *testing.T, recorder *history.Recorder) {
 	const length = 2 * time.Second
 	c := client.New(1_000, s.Gateways, recorder, s.transport)
 	defer c.Close()
+	op := history.Op{Kind: history.Acquire, Space: history.Lock, Key: "idle", Gateway: 1, TTL: 5, Timeout: history.Forever}
+	held := c.Do(t.Context(), op)
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
-	op := history.Op{Kind: history.Acquire, Space: history.Lock, Key: "idle", Gateway: 1, TTL: 5, Timeout: history.Forever}
-	held := c.Do(ctx, op)
 	before := s.cpu(t)
 	op.TTL = 1 // it may be sent the lock just when it goes
 	c.Do(ctx, op)

@@ -26,10 +26,10 @@ const quick = time.Second
 func (c *canary) run() {
 	defer c.Close()
 	unwell, since := true, time.Duration(0)
-	over := func(now time.Duration) {
-		c.t.recorder.Event(history.Event{Kind: history.Unwell, Span: history.Span{From: since, To: now}})
+	over := func() {
+		c.t.recorder.Event(history.Event{Kind: history.Unwell, Span: history.Span{From: since, To: c.t.recorder.Now()}})
 	}
-	for !c.t.stopped() {
+	for more := true; more; more = pause(50*time.Millisecond, c.t.over) {
 		before := c.t.recorder.Now()
 		well := c.handover()
 		if well {
@@ -38,16 +38,15 @@ func (c *canary) run() {
 		switch {
 		case well && unwell:
 			c.since.Store(int64(before))
-			over(before)
+			over() // only now, for what was the matter may have ended in this handover
 			unwell = false
-		case !well && !unwell && !c.t.stopped():
+		case !well && !unwell && c.t.ctx.Err() == nil:
 			c.since.Store(0)
 			unwell, since = true, before
 		}
-		c.sleep(50 * time.Millisecond)
 	}
 	if unwell {
-		over(c.t.recorder.Now())
+		over()
 	}
 }
 
@@ -66,7 +65,7 @@ func (c *canary) handover() bool {
 	op.Gateway = c.gateway
 	next := make(chan history.Op, 1)
 	go func() { next <- c.Do(ctx, op) }()
-	c.sleep(10 * time.Millisecond)
+	pause(10*time.Millisecond, c.t.over)
 	c.release(first)
 	second := <-next
 	if !second.OK() {

@@ -37,13 +37,15 @@ type Traffic struct {
 
 	clients  sync.WaitGroup
 	stopping chan struct{}
+	watch    sync.WaitGroup // the canaries', who stay until all clients have ended
+	over     chan struct{}
 	ctx      context.Context // of everything that is asked
 	giveUp   context.CancelCauseFunc
 }
 
 // Start begins with the traffic. The caller has to call Stop.
 func Start(config Config, recorder *history.Recorder) *Traffic {
-	t := &Traffic{config: config, recorder: recorder, stopping: make(chan struct{})}
+	t := &Traffic{config: config, recorder: recorder, stopping: make(chan struct{}), over: make(chan struct{})}
 	for range 1 + config.Locks/50 {
 		t.guarded, t.trusting = append(t.guarded, newResource()), append(t.trusting, newResource())
 	}
@@ -54,7 +56,7 @@ func Start(config Config, recorder *history.Recorder) *Traffic {
 	for g := range config.Gateways {
 		c := &canary{actor: t.actor(-1-g, rand.NewPCG(config.Seed, uint64(1_000_000+g))), gateway: g + 1}
 		t.canaries = append(t.canaries, c)
-		t.clients.Go(c.run)
+		t.watch.Go(c.run)
 	}
 	for i := range config.Clients {
 		a := t.actor(i, rand.NewPCG(config.Seed, uint64(i)))
@@ -86,6 +88,8 @@ func (t *Traffic) Stop(patience time.Duration) {
 	close(t.stopping)
 	timer := time.AfterFunc(patience, func() { t.giveUp(errors.New(history.GivenUp)) })
 	t.clients.Wait()
+	close(t.over)
+	t.watch.Wait()
 	timer.Stop()
 	t.giveUp(nil)
 	for i := range t.guarded {
@@ -168,10 +172,15 @@ func (a *actor) run() {
 func (a *actor) upTo(d time.Duration) time.Duration { return time.Duration(a.Int64N(int64(d) + 1)) }
 
 // sleep is a client's pause; it ends early when the traffic stops.
-func (a *actor) sleep(d time.Duration) {
+func (a *actor) sleep(d time.Duration) { pause(d, a.t.stopping) }
+
+// pause takes that long, or until then.
+func pause(d time.Duration, until <-chan struct{}) (whole bool) {
 	select {
-	case <-a.t.stopping:
+	case <-until:
+		return false
 	case <-time.After(d):
+		return true
 	}
 }
 

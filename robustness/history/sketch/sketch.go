@@ -4,7 +4,7 @@
 //	release 1s 1.1s index=7 status=404     (answered 200, if nothing else is said)
 //	acquire 2s 3s ttl=5 left               (its client went; also lost: there was no answer)
 //	sight 1s 1.01s 7:a* 8:-                a look at the queue: 7 is held, and 8 has no value
-//	trouble 1s 2s                          an event: trouble, stall, reload, stop, hang (of a leader), election or wrong
+//	trouble 1s 2s                          an event: trouble, stall, unwell, reload, stop, hang (of a leader), election or wrong
 //
 // Requests are by client 1 through gateway 1, for the lock "k", and wait without end, unless
 // it says client=, gateway=, space=, key= or timeout=.
@@ -34,7 +34,7 @@ func History(text string) *history.History {
 		switch rest := words[3:]; words[0] {
 		case "sight":
 			look(r, span, rest)
-		case "trouble", history.Stall, "reload", "stop", "hang", history.Election, history.Wrong:
+		case "trouble", history.Stall, history.Unwell, "reload", "stop", "hang", history.Election, history.Wrong:
 			r.Event(event(words[0], span, rest))
 		default:
 			r.Op(op(history.Kind(words[0]), span, rest))
