@@ -23,6 +23,7 @@ type Wire struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when what follows changes
 	mute    bool
+	lost    int // bytes of answers, while muted
 	refuse  bool
 	hold    bool
 	apart   []int // the members from which nothing passes
@@ -128,7 +129,7 @@ func (w *Wire) forward(l *link, to, from net.Conn, answers bool) {
 		if !w.pass(l, c.at) {
 			return
 		}
-		if answers && w.muted() {
+		if answers && w.loses(c.bytes) {
 			continue
 		}
 		if _, err := to.Write(c.bytes); err != nil {
@@ -172,9 +173,13 @@ func (w *Wire) pass(l *link, sent time.Time) bool {
 	}
 }
 
-func (w *Wire) muted() bool {
+// loses says whether an answer is lost, and notes that.
+func (w *Wire) loses(answer []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.mute {
+		w.lost += len(answer)
+	}
 	return w.mute
 }
 

@@ -16,6 +16,7 @@ import (
 
 	client "go.etcd.io/etcd/client/v2"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
@@ -122,8 +123,9 @@ func overrun(t *testing.T, keys client.KeysAPI) {
 // testGateway is a store with its own, breakable, way to etcd.
 type testGateway struct {
 	*Store
-	wire *etcdtest.Wire
-	loss *loss
+	wire  *etcdtest.Wire
+	loss  *loss
+	clock *patience.Clock // of its observers; nil if there are none
 }
 
 func open(t *testing.T, endpoint, prefix string) *testGateway {
@@ -143,8 +145,8 @@ func open(t *testing.T, endpoint, prefix string) *testGateway {
 // expire ends the gateway's session, and returns when another one has noticed.
 func (g *testGateway) expire(t *testing.T, keys client.KeysAPI, undertaker *testGateway) {
 	t.Helper()
-	g.loss.sessions.Store(true)
-	defer g.loss.sessions.Store(false)
+	g.loss.refuseSessions(true)
+	defer g.loss.refuseSessions(false)
 	if _, err := keys.Delete(t.Context(), g.gatewayKey(g.id), nil); err != nil && !client.IsKeyNotFound(err) {
 		t.Fatal(err)
 	}
@@ -156,13 +158,22 @@ func (g *testGateway) expire(t *testing.T, keys client.KeysAPI, undertaker *test
 
 // loss loses a write, or its answer.
 type loss struct {
-	through  http.RoundTripper
-	sessions atomic.Bool // all writes of a session are refused
+	through http.RoundTripper
+
+	session sync.RWMutex // held, for reading, by every write of a session
+	refused bool         // all of them are
 
 	mu      sync.Mutex
 	how     storetest.Loss
 	after   int
 	deliver func()
+}
+
+// refuseSessions has all writes of a session refused. None is on its way any more then.
+func (l *loss) refuseSessions(refused bool) {
+	l.session.Lock()
+	defer l.session.Unlock()
+	l.refused = refused
 }
 
 // next has one of the next writes lost, the first if nth is 1.
@@ -185,7 +196,9 @@ var errLost = errors.New("the connection was lost")
 
 func (l *loss) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.Contains(req.URL.Path, "/"+gatewaySpace+"/") && req.Method == http.MethodPut {
-		if l.sessions.Load() {
+		l.session.RLock()
+		defer l.session.RUnlock()
+		if l.refused {
 			return nil, errLost
 		}
 		return l.through.RoundTrip(req)

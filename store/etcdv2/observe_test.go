@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -95,7 +96,7 @@ func TestObserverPassesOverWhatIsNoEntry(t *testing.T) {
 		}
 	}
 	for i, o := range observers {
-		eventually(t, 10*time.Second, func() error {
+		patience.Until(t, 10*time.Second, func() error {
 			got := o.indices()
 			if len(got) != 4 || got[3] != last {
 				return fmt.Errorf("observer %d was told of %d, want 4 entries up to %d", i, got, last)
@@ -131,7 +132,7 @@ func TestIdleObserverStaysAbreast(t *testing.T) {
 		}
 		now := indexNow(t, keys)
 		for what, o := range elsewhere {
-			eventually(t, pollTime, func() error {
+			patience.Until(t, pollTime, func() error {
 				if told := o.toldUpTo(); now > told+500 {
 					return fmt.Errorf("etcd is at %d, and who observes what has been %s was told up to %d", now, what, told)
 				}
@@ -169,7 +170,7 @@ func TestObserverComesBack(t *testing.T) {
 			repair := fault(a.wire)
 			if name == "cut" {
 				// Where it was just between two polls, there was nothing to cut.
-				eventually(t, 10*time.Second, func() error {
+				patience.Until(t, 10*time.Second, func() error {
 					select {
 					case <-o.done:
 						return nil
@@ -184,7 +185,7 @@ func TestObserverComesBack(t *testing.T) {
 			o.fails(t, store.ErrUnavailable)
 			o.wants(t, holder.Index)
 			repair()
-			eventually(t, 10*time.Second, func() error { return a.ping(t) })
+			patience.Until(t, 10*time.Second, func() error { return a.ping(t) })
 			again := a.observe(t, lockScope, o.toldUpTo(), false)
 			again.wants(t, next.Index)
 			if told := again.told(); len(told) == 0 || !told[0].Deleted || told[0].Entry.Index != holder.Index {
@@ -236,29 +237,26 @@ func TestObserverLosesNoEventOnItsWay(t *testing.T) {
 	a.alsoAt(t, server.Endpoint)
 	from := a.Revision()
 	e := a.acquire(t, anonymous)
-	begun := make(chan struct{})
 	var polls atomic.Int32
 	ah.set(func(req *http.Request, through http.RoundTripper) (*http.Response, error) {
 		resp, err := through.RoundTrip(req)
 		if err == nil && waitsForAnEvent(req) && polls.Add(1) == 1 {
-			resp.Body = stuck{resp.Body, req.Context()}
-			close(begun)
+			resp.Body = stuck{resp.Body, req.Context(), func() { a.callers.passOn(a.callers.turn.Load()) }}
 		}
 		return resp, err
 	})
-	o := a.observe(t, lockScope, max(from, 1), false)
-	await(t, "answering", begun)
-	a.callers.passOn(a.callers.turn.Load())
-	o.wants(t, e.Index)
+	a.observe(t, lockScope, max(from, 1), false).wants(t, e.Index)
 }
 
 // stuck is the rest of an answer that does not come.
 type stuck struct {
 	io.ReadCloser
-	until context.Context
+	until     context.Context
+	meanwhile func()
 }
 
 func (s stuck) Read([]byte) (int, error) {
+	s.meanwhile()
 	<-s.until.Done()
 	return 0, s.until.Err()
 }
@@ -344,7 +342,7 @@ func TestObserversWithAPassword_I5(t *testing.T) {
 	g.release(t, e)
 	next := g.acquire(t, anonymous)
 	for i, o := range observers {
-		eventually(t, time.Minute, func() error {
+		patience.Until(t, time.Minute, func() error {
 			select {
 			case <-o.done:
 				t.Fatalf("observer %d: %v", i, o.err)

@@ -12,6 +12,7 @@ import (
 
 	client "go.etcd.io/etcd/client/v2"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
@@ -34,7 +35,8 @@ type observer struct {
 	changes []store.Change
 }
 
-// observe begins an Observe. Without start it knows nothing of what is there.
+// observe begins an Observe. Without start it knows nothing of what is there. One that etcd had
+// no time for because the machine stalled is begun again, unless it has been told something.
 func (g *testGateway) observe(t *testing.T, scope store.Scope, after uint64, withStart bool) *observer {
 	t.Helper()
 	o := &observer{done: make(chan struct{}), at: after, there: make(map[string]uint64)}
@@ -44,9 +46,16 @@ func (g *testGateway) observe(t *testing.T, scope store.Scope, after uint64, wit
 	if !withStart {
 		start = nil
 	}
+	if g.clock == nil {
+		g.clock = patience.Start(t)
+	}
 	go func() {
 		defer close(o.done)
-		o.err = g.Observe(ctx, scope, after, start, o.apply)
+		for again := true; again; {
+			stalled := g.clock.Stalled()
+			o.err = g.Observe(ctx, scope, after, start, o.apply)
+			again = errors.Is(o.err, store.ErrUnavailable) && o.knowsNothing() && g.clock.Stalled() > stalled
+		}
 	}()
 	t.Cleanup(func() {
 		o.end()
@@ -83,7 +92,7 @@ func (o *observer) apply(revision uint64, changes []store.Change) {
 // begun waits until start has been called.
 func (o *observer) begun(t *testing.T) *observer {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 20*time.Second, func() error {
 		select {
 		case <-o.done:
 			t.Fatalf("the observer has ended: %v", o.err)
@@ -97,6 +106,13 @@ func (o *observer) begun(t *testing.T) *observer {
 		return nil
 	})
 	return o
+}
+
+// knowsNothing says that nothing has been told.
+func (o *observer) knowsNothing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.started && len(o.changes) == 0
 }
 
 // indices are those of the entries that are there, as far as has been told.
@@ -122,7 +138,7 @@ func (o *observer) toldUpTo() uint64 {
 // wants waits until those entries are there, as far as has been told.
 func (o *observer) wants(t *testing.T, indices ...uint64) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		if got := o.indices(); !slices.Equal(got, indices) {
 			return fmt.Errorf("the observer was told of %d up to %d, want %d (has ended: %v)", got, o.toldUpTo(), indices, o.ended())
 		}
@@ -133,7 +149,7 @@ func (o *observer) wants(t *testing.T, indices ...uint64) {
 // isTold waits until all has been told up to an index.
 func (o *observer) isTold(t *testing.T, index uint64) {
 	t.Helper()
-	eventually(t, pollTime+5*time.Second, func() error {
+	patience.Until(t, pollTime+5*time.Second, func() error {
 		if at := o.toldUpTo(); at < index {
 			return fmt.Errorf("the observer was told up to %d, want %d (has ended: %v)", at, index, o.ended())
 		}

@@ -9,6 +9,7 @@ import (
 
 	client "go.etcd.io/etcd/client/v2"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -98,7 +99,7 @@ func TestDeathIsNotForgottenAtALaggingMember_I4(t *testing.T) {
 	dead.die(t, keysOf(t, server.Endpoint))
 	bh.set(before.answer)
 	looking.goOn() // this look is not at the member that lags
-	eventually(t, 10*sweepPeriod, func() error {
+	patience.Until(t, 10*sweepPeriod, func() error {
 		_, err := b.one(t.Context(), b.queue(lockKey), ghost.Index, quorum)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -116,12 +117,12 @@ func TestEntryLeftByTheLastOneAliveHasExpired_I5(t *testing.T) {
 	a, b := open(t, server.Endpoint, "/test"), open(t, server.Endpoint, "/test")
 	holder := b.acquire(t, anonymous)
 	mine, theirs := a.acquire(t, valued("v")), b.acquire(t, valued("v"))
-	a.loss.sessions.Store(true)
+	a.loss.refuseSessions(true)
 	a.forget(t, keysOf(t, server.Endpoint), a.gatewayKey(a.id))
 	if err := b.Withdraw(t.Context(), lockKey, theirs); err != nil {
 		t.Fatal(err)
 	}
-	a.loss.sessions.Store(false)
+	a.loss.refuseSessions(false)
 	b.wantIndices(t, holder.Index)
 	if expired, err := a.Expired(t.Context(), lockKey, mine); !expired || err != nil {
 		t.Errorf("Expired: %v, %v; want true: nobody has deleted it by hand", expired, err)

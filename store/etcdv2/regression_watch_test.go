@@ -1,11 +1,13 @@
 package etcdv2
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -61,11 +63,7 @@ func TestWatchDoesNotHangWhereItLooks_I5(t *testing.T) {
 	polling.goOn()
 	a.callers.passOn(a.callers.turn.Load()) // which has it look at once
 	await(t, "looking", looked)
-	select {
-	case <-ended:
-	case <-time.After(callTimeout + 3*time.Second):
-		t.Errorf("the watch behind %d neither ended nor went on", holder.Index)
-	}
+	awaitFor(t, callTimeout+3*time.Second, fmt.Sprintf("ended, nor does the watch go on behind %d", holder.Index), ended)
 }
 
 // A member is cut off from its cluster: who waits at it for an event hears nothing.
@@ -101,12 +99,15 @@ func TestWatchLeavesAMemberThatIsCutOff_I5(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.release(t, holder)
-	select {
-	case event := <-events:
-		if !event.Deleted || event.Entry.Index != holder.Index {
-			t.Errorf("the watch told %+v, want that %d has gone", event, holder.Index)
+	patience.Until(t, 6*time.Second, func() error {
+		select {
+		case event := <-events:
+			if !event.Deleted || event.Entry.Index != holder.Index {
+				t.Errorf("the watch told %+v, want that %d has gone", event, holder.Index)
+			}
+			return nil
+		default:
+			return fmt.Errorf("the watch has told nothing since %d was released", holder.Index)
 		}
-	case <-time.After(6 * time.Second):
-		t.Errorf("6 s after the release of %d, the watch has told nothing", holder.Index)
-	}
+	})
 }

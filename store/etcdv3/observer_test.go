@@ -2,11 +2,13 @@ package etcdv3
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
@@ -83,11 +85,12 @@ func isGone(c store.Change) bool { return c.Deleted }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+	patience.Until(t, 20*time.Second, func() error {
+		if !ok() {
+			return errors.New("not so: " + what)
 		}
-	}
+		return nil
+	})
 }
 
 func must[T any](t *testing.T) func(T, error) T {

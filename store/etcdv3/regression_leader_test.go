@@ -23,7 +23,8 @@ type newLeader struct {
 	unaware atomic.Int64 // so many of them
 	told    atomic.Int64
 
-	meanwhile func() // happens when the first of them is answered
+	knows     func(clientv3.LeaseID) bool // these are answered as they are; may be nil
+	meanwhile func()                      // happens when the first of them is answered
 }
 
 func (l *newLeader) LeaseKeepAlive(ctx context.Context, opts ...grpc.CallOption) (pb.Lease_LeaseKeepAliveClient, error) {
@@ -38,7 +39,8 @@ type keepalivesOf struct {
 
 func (k keepalivesOf) Recv() (*pb.LeaseKeepAliveResponse, error) {
 	resp, err := k.Lease_LeaseKeepAliveClient.Recv()
-	if err == nil && k.leader.unaware.Add(-1) >= 0 {
+	known := err == nil && k.leader.knows != nil && k.leader.knows(clientv3.LeaseID(resp.ID))
+	if err == nil && !known && k.leader.unaware.Add(-1) >= 0 {
 		if k.leader.told.Add(1) == 1 && k.leader.meanwhile != nil {
 			k.leader.meanwhile()
 		}
@@ -163,6 +165,7 @@ func TestHoldChangedBeforeItsTTLBegins_I4_I10(t *testing.T) {
 		t.Cleanup(func() { _ = x.Close(context.Background()) })
 		leader := behind(x)
 		leader.meanwhile = func() { meanwhile(x) }
+		leader.knows = func(id clientv3.LeaseID) bool { return id == x.session.Load().lease } // which is renewed all the time
 		leader.unaware.Store(1)
 		got, err := x.Acquire(t.Context(), rk, a)
 		return x, got, err
@@ -326,6 +329,12 @@ func TestNoHoldOnALeaseOfAnEarlierLeader_I1(t *testing.T) {
 				x.leases.mu.Unlock()
 				srv.Stop()
 				srv.Restart(t)
+				for _, g := range []*testGateway{x, y} {
+					eventually(t, "its connection is back", func() bool {
+						_, err := g.client.Get(t.Context(), "/") // of which the store does not know
+						return err == nil
+					})
+				}
 			})
 			if !e.Held || e.Left < 55*time.Second {
 				t.Fatalf("%+v is not held for a minute", e)

@@ -129,7 +129,10 @@ func TestExpiredGrantIsNotACancellation_I5(t *testing.T) {
 	if !errors.Is(err, store.ErrUnknown) {
 		t.Fatal(err)
 	}
-	<-time.After(5 * time.Second)
+	eventually(t, "its TTL is over", func() bool {
+		resp, err := x.get(t.Context(), x.queue(rk).entry(e.Name))
+		return err == nil && len(resp.Kvs) == 0
+	})
 	if e, err = x.Grant(t.Context(), rk, e, store.Ahead{}, 2*time.Second); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}

@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 
+	wait "github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
 const (
 	long     = 10 * time.Minute        // a TTL that does not end within a test
+	medium   = short + 6*time.Second   // one that does, but not while a few calls are made
 	patience = 20 * time.Second        // for what should happen soon
-	interval = 5 * time.Millisecond    // between two looks
+	interval = 5 * time.Millisecond    // between two tries
 	slack    = 2 * time.Second         // etcd's own delay when a lease runs out
 	coarse   = 1100 * time.Millisecond // what is left of a TTL is told in whole seconds
 )
@@ -22,7 +24,8 @@ const (
 type fixture struct {
 	*testing.T
 	Harness
-	key store.Key
+	key   store.Key
+	clock *wait.Clock
 }
 
 func newFixture(t *testing.T, h Harness) *fixture {
@@ -32,7 +35,7 @@ func newFixture(t *testing.T, h Harness) *fixture {
 	if h.HoldEvents == 0 {
 		h.HoldEvents = 1
 	}
-	return &fixture{T: t, Harness: h, key: store.Key{Space: "lock", Name: "key"}}
+	return &fixture{T: t, Harness: h, key: store.Key{Space: "lock", Name: "key"}, clock: wait.Start(t)}
 }
 
 // gateway is a store whose methods, as wrapped here, fail the test on an error.
@@ -72,21 +75,16 @@ func (f *fixture) ctx() context.Context {
 // eventually polls until ok.
 func (f *fixture) eventually(within time.Duration, what string, ok func() bool) {
 	f.Helper()
-	f.eventuallyOr(within, ok, func() {
-		f.Helper()
-		f.Fatalf("not within %v: %s", within, what)
+	wait.Until(f.T, within, func() error {
+		if !ok() {
+			return errors.New("not so: " + what)
+		}
+		return nil
 	})
 }
 
-// eventuallyOr is eventually for those who say themselves what was wrong at the last look.
-func (f *fixture) eventuallyOr(within time.Duration, ok func() bool, fail func()) {
-	f.Helper()
-	for deadline := time.Now().Add(within); !ok(); time.Sleep(interval) {
-		if time.Now().After(deadline) {
-			fail()
-		}
-	}
-}
+// tooLate says whether something took longer than it may, even without what the machine stalled.
+func (f *fixture) tooLate(took, limit time.Duration) bool { return took > limit+f.clock.Stalled() }
 
 // wantErr checks for one of the contract's errors.
 func (f *fixture) wantErr(err, want error, doing string) {

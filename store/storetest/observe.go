@@ -3,10 +3,12 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	wait "github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 )
 
@@ -26,21 +28,18 @@ var observeTests = []test{
 func (o *observer) untilAll(pictures []picture) {
 	o.f.Helper()
 	_, first := o.begin()
-	missed := 0
-	o.f.eventuallyOr(patience, func() bool {
+	wait.Until(o.f.T, patience, func() error {
 		// How it looks at the end, it may also have looked on the way there.
 		now, calls := first, o.seen()
-		for missed = 0; missed < len(pictures); missed++ {
-			for !o.f.same(now, pictures[missed].within(o.scope)) {
+		for i, p := range pictures {
+			for !o.f.same(now, p.within(o.scope)) {
 				if len(calls) == 0 {
-					return false
+					return fmt.Errorf("the observer of %+v missed number %d, or it came out of order:\n%v", o.scope, i, p)
 				}
 				now, calls = calls[0].after, calls[1:]
 			}
 		}
-		return true
-	}, func() {
-		o.f.Fatalf("the observer of %+v missed number %d, or it came out of order:\n%v", o.scope, missed, pictures[missed])
+		return nil
 	})
 }
 

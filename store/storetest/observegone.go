@@ -103,11 +103,11 @@ func observerTellsExpiry(f *fixture) {
 	for name, hold := range holds {
 		for how, release := range releases {
 			queue := name + ", " + how
-			e := hold(a.at(queue), short+3*time.Second)
+			e := hold(a.at(queue), medium+3*time.Second)
 			release(a.at(queue), b.at(queue), e)
 			released(queue, e)
 		}
-		want = append(want, parting{name, hold(a.at(name), short), true})
+		want = append(want, parting{name, hold(a.at(name), medium), true})
 	}
 	o.wantPartings(a, want)
 }

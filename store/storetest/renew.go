@@ -38,7 +38,7 @@ func renewStartsAnew(f *fixture) {
 	a.renew(byIndex(e), long)
 	a.renew(byValue("v"), long)
 	a.renew(a.hint(e), long)
-	for _, ttl := range []time.Duration{2 * long, long / 2, long, 3 * time.Second, long} {
+	for _, ttl := range []time.Duration{2 * long, long / 2, long, medium, long} {
 		a.renew(byIndex(e), ttl)
 		a.renew(byValue("v"), ttl)
 		stale := a.hint(e)

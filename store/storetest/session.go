@@ -44,8 +44,8 @@ func (g gateway) expire() { g.f.Harness.Expire(g.f.T, g.Store) }
 // lapse ends the gateway's session while it is cut off, so that it can't show itself alive
 // again before meanwhile is over. Then it is back.
 func (g gateway) lapse(meanwhile func()) {
-	g.expire()
 	g.f.Cut(g.f.T, g.Store, true)
+	g.expire()
 	meanwhile()
 	g.f.Cut(g.f.T, g.Store, false)
 	g.f.eventually(patience, "the gateway is back", func() bool {
@@ -70,7 +70,7 @@ func deadGatewaysWaitersGo(f *fixture) {
 	b.kill()
 	killed := time.Now()
 	for _, e := range []store.Entry{first, v} {
-		if after := w.untilGone(f.SessionTTL+patience, e).Sub(killed); after > f.SessionTTL+2*slack {
+		if after := w.untilGone(f.SessionTTL+patience, e).Sub(killed); f.tooLate(after, f.SessionTTL+2*slack) {
 			f.Errorf("%s went after %v, want %v at most", describe(e), after, f.SessionTTL)
 		}
 	}
