@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // Clients that break off what they send do no harm to the members, nor to others.
@@ -86,7 +87,7 @@ func TestClientsFault_refused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	begin := time.Now()
+	clock := patience.Start(t)
 	_, _ = io.WriteString(conn, "POST /v2/keys/k HTTP/1.1\r\nHost: "+g.address+"\r\nTransfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n0\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -96,7 +97,7 @@ func TestClientsFault_refused(t *testing.T) {
 	if resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("the answer is %s, want 400", resp.Status)
 	}
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := clock.Took(); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if err := g.servedBy(fakes[0]); err != nil {

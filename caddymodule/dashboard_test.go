@@ -2,13 +2,16 @@ package caddymodule_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/dashboard"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -132,14 +135,18 @@ func TestDashboard_embedded(t *testing.T) {
 	dir := t.TempDir()
 	for _, site := range []string{"etcd", "etcd {\n dashboard {\n read_only\n }\n}"} {
 		g.load(embeddedIn(dir), site)
-		r := g.do(http.MethodGet, "/mod/dashboard/api/cluster")
-		var c dashboard.Cluster
-		if err := json.Unmarshal([]byte(r.body), &c); err != nil || len(c.Members) != 1 || strings.Contains(r.body, dir) {
-			t.Fatalf("got %+v, %v", r, err)
-		}
-		if m := c.Members[0]; m.Name != "embedded" || m.ID != c.Leader || !m.Asked || m.Status == nil || m.Metrics == nil || m.Metrics.Requests == nil {
-			t.Errorf("it is %s", r.body)
-		}
+		// Just after a load it may be busy, and what it does not say within a second is missing.
+		patience.Until(t, 10*time.Second, func() error {
+			r := g.do(http.MethodGet, "/mod/dashboard/api/cluster")
+			var c dashboard.Cluster
+			if err := json.Unmarshal([]byte(r.body), &c); err != nil || len(c.Members) != 1 || strings.Contains(r.body, dir) {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			if m := c.Members[0]; m.Name != "embedded" || m.ID != c.Leader || !m.Asked || m.Status == nil || m.Metrics == nil || m.Metrics.Requests == nil {
+				return fmt.Errorf("it is %s", r.body)
+			}
+			return nil
+		})
 		page := g.do(http.MethodGet, "/mod/dashboard/keys")
 		want := "&#34;readOnly&#34;:false"
 		if strings.Contains(site, "read_only") {

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
@@ -178,21 +177,4 @@ func (g *gateway) servedBy(f *fake) error {
 		return fmt.Errorf("got %d %s (%v), want %s", r.status, r.body, r.err, f.address)
 	}
 	return nil
-}
-
-// within waits until that is so, and returns how long it took.
-func within(t *testing.T, most time.Duration, check func() error) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	for {
-		err := check()
-		took := time.Since(begin)
-		if err == nil {
-			return took
-		}
-		if took > most {
-			t.Fatalf("not within %v: %v", most, err)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks
-	}
 }

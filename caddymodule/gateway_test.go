@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
 	_ "github.com/caddy-etcd/caddy-etcd/caddymodule/embedded"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -125,7 +126,7 @@ func (g *gateway) load(option, site string) {
 // and forgets the connections to it: it may otherwise answer once more.
 func (g *gateway) settled() {
 	g.t.Helper()
-	within(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.address) })
+	patience.Until(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.address) })
 	g.transport.CloseIdleConnections()
 }
 

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -90,7 +91,7 @@ func TestLeader_exit_I9(t *testing.T) {
 	g.lead("k", "a")
 	g.lock("k")
 	candidate, waits := g.campaign("k", "b"), g.wait("k")
-	begin := time.Now()
+	clock := patience.Start(t)
 	caddymodule.EndLife()
 	for _, answer := range []<-chan reply{candidate, waits} {
 		r := receive(t, answer)
@@ -100,7 +101,7 @@ func TestLeader_exit_I9(t *testing.T) {
 		}
 	}
 	caddymodule.CloseAll()
-	if took := time.Since(begin); took > 3*time.Second {
+	if took := clock.Took(); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -190,10 +190,11 @@ func (l *lines) forget(ends ends, conn *http.ClientConn) {
 }
 
 // settle waits until the other end has said how many requests it takes at a time.
-// Until then, 100 are assumed, and with more than are taken, all would wait for ever.
+// Until then, 100 are assumed, and with more than are taken, all would wait for ever. Who has
+// not said so after a second takes 100, or does not answer either.
 func settle(conn *http.ClientConn) {
 	const assumed = 100
-	for begin := time.Now(); conn.Available() == assumed && conn.Err() == nil && time.Since(begin) < 250*time.Millisecond; {
+	for begin := time.Now(); conn.Available() == assumed && conn.Err() == nil && time.Since(begin) < time.Second; {
 		time.Sleep(time.Millisecond) // between two looks: there is no hook for less
 	}
 }

@@ -21,6 +21,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/caddy-etcd/caddy-etcd/caddymodule"
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -148,7 +149,7 @@ func TestLines_unread(t *testing.T) {
 	}
 	defer unread.Body.Close()
 	const most = 256 << 10
-	within(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		if n := written.Load(); n < most {
 			return errors.New("less has been sent than the client may leave unread")
 		}
@@ -190,7 +191,7 @@ func TestLines_idle(t *testing.T) {
 	if n := transport.Lines(); n != many {
 		t.Errorf("there are %d lines, want %d", n, many)
 	}
-	within(t, 20*time.Second, func() error {
+	patience.Until(t, 20*time.Second, func() error {
 		if n := transport.Lines(); n > 0 {
 			return fmt.Errorf("there are %d lines", n)
 		}
@@ -217,7 +218,7 @@ func TestLines_full(t *testing.T) {
 				}
 			})
 		}
-		within(t, 20*time.Second, func() error {
+		patience.Until(t, 20*time.Second, func() error {
 			if n := len(member.bodies()); n != many {
 				return fmt.Errorf("where %d fit on a connection, %d of %d requests have arrived", streams, n, many)
 			}
@@ -269,7 +270,7 @@ func TestLines_cleanup(t *testing.T) {
 		if err := transport.Cleanup(); err != nil {
 			t.Error(err)
 		}
-		within(t, 10*time.Second, func() error {
+		patience.Until(t, 10*time.Second, func() error {
 			if len(member.bodies()) == before {
 				return errors.New("nothing is sent any more")
 			}
@@ -328,12 +329,12 @@ func TestTransport_hangsBeforeTLS(t *testing.T) {
 		if !grpc {
 			req.ProtoMajor = 1
 		}
-		begin := time.Now()
+		clock := patience.Start(t)
 		if err := sent(transport, req); !errors.As(err, new(reverseproxy.DialError)) {
 			t.Errorf("gRPC %v: %v, want an error that lets it be sent elsewhere", grpc, err)
 		}
 		// The gateway tries others for 4 s.
-		if took := time.Since(begin); took > 3500*time.Millisecond {
+		if took := clock.Took(); took > 3500*time.Millisecond {
 			t.Errorf("gRPC %v: it took %v", grpc, took)
 		}
 	}

@@ -22,13 +22,14 @@ import (
 // command is a step with etcdctl. In its line, $NAME is what an earlier step has
 // learned or noted.
 type command struct {
-	line  string
-	want  string
-	stdin string
-	open  bool   // stdin does not end
-	learn string // a regexp with a named group: what etcd has made up, named so in transcripts
-	note  string // the same, for what is equal on both sides
-	until string // the command does not end: it is interrupted when it has said this
+	line    string
+	want    string
+	stdin   string
+	open    bool   // stdin does not end
+	learn   string // a regexp with a named group: what etcd has made up, named so in transcripts
+	note    string // the same, for what is equal on both sides
+	until   string // the command does not end: it is interrupted when it has said this
+	repeats bool   // until then, it may say the same line more than once
 }
 
 // commanding makes a group's steps of commands with an etcdctl, for one of its APIs.
@@ -82,7 +83,11 @@ func (s *side) etcdctl(ctx context.Context, ctl etcdtest.Version, api string, c 
 		r.await(c.until)
 		r.interrupt()
 	}
-	return r.transcript()
+	said := r.transcript()
+	if c.repeats {
+		said = strings.Join(slices.Compact(strings.SplitAfter(said, "\n")), "")
+	}
+	return said
 }
 
 // invocation is an etcdctl that runs.

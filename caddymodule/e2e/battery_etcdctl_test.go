@@ -188,7 +188,7 @@ var today = []command{
 	{line: "get n/ --prefix --min-mod-rev 1", want: "one"},
 	{line: "get n/ --prefix --stream", want: ""},
 	{line: "watch n/ --prefix --rev 1 --progress-notify", until: "progress notify", want: "compacted"},
-	{line: "watch n/ --prefix --progress-notify", until: "progress notify", want: "progress notify"},
+	{line: "watch n/ --prefix --progress-notify", until: "progress notify", repeats: true, want: "progress notify"},
 	{line: "auth status", want: "Authentication Status: false"},
 	{line: "auth status -w json", want: `"header"`},
 	{line: "downgrade validate 3.0", want: "Error"},

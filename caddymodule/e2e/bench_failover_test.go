@@ -9,6 +9,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // candidate leads one election, and resigns.
@@ -61,7 +63,7 @@ func failover(b *testing.B, n int, standsBy func() error, candidates [2]candidat
 			next.campaign(b)
 			leads <- time.Now()
 		}()
-		eventually(b, 10*time.Second, standsBy)
+		patience.Until(b, 10*time.Second, standsBy)
 		begin := time.Now()
 		leader.resign(b)
 		took[i] = (<-leads).Sub(begin)

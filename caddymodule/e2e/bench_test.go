@@ -19,6 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -206,7 +207,7 @@ func handOver(b *testing.B, n int, key string, c cycle, entries func() int, park
 	for i := range n {
 		all.Go(func() { c(b, i, key) })
 	}
-	eventually(b, 2*time.Minute, func() error {
+	patience.Until(b, 2*time.Minute, func() error {
 		if got := entries(); got != n+1 {
 			return fmt.Errorf("%d entries, want %d", got, n+1)
 		}

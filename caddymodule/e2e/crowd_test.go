@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // Many requests that wait for one lock on one gateway, 10,000 where etcd can take as
@@ -23,7 +25,7 @@ func TestManyWaiters_I3(t *testing.T) {
 		// queued waits until there are n in the queue, and returns their indices.
 		queued := func(within time.Duration, n int) (order []uint64) {
 			t.Helper()
-			eventually(t, within, func() error {
+			patience.Until(t, within, func() error {
 				var err error
 				if order, err = etcd.queue(bg, "k"); err == nil && len(order) != n {
 					err = fmt.Errorf("%d entries in the queue, want %d", len(order), n)
@@ -59,7 +61,7 @@ func TestManyWaiters_I3(t *testing.T) {
 		if left, err := etcd.queue(bg, "k"); err != nil || len(left) > 0 {
 			t.Errorf("%d entries are left (%v)", len(left), err)
 		}
-		eventually(t, 30*time.Second, func() error {
+		patience.Until(t, 30*time.Second, func() error {
 			now, kept := g.goroutines()
 			if now > before+10 {
 				return fmt.Errorf("%d goroutines, %d before", now, before)

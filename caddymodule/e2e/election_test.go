@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // term is one candidate's time as the leader, as the candidate knows it.
@@ -26,6 +28,7 @@ type term struct {
 // election is many candidates for one key, through several gateways.
 type election struct {
 	t        *testing.T
+	clock    *patience.Clock
 	gateways []*gateway
 	rounds   int
 	die      func(round int) bool
@@ -175,7 +178,7 @@ func (b backend) election(t *testing.T) {
 	backend := b.run(t)
 	gateways := []*gateway{backend.gateway(t), backend.gateway(t)}
 	e := &election{
-		t: t, gateways: gateways, rounds: rounds, done: make(chan struct{}),
+		t: t, clock: patience.Start(t), gateways: gateways, rounds: rounds, done: make(chan struct{}),
 		die: func(round int) bool { return round%(rounds/deaths) == 5 && round < rounds-1 },
 	}
 	var streams []*stream
@@ -260,14 +263,14 @@ func (e *election) check(name string, events []event, prompt bool) {
 			leader = e.terms[next]
 			next++
 			holder = about
-			if late := event.at.Sub(leader.from); prompt && late > time.Second {
+			if late := event.at.Sub(leader.from); prompt && late > time.Second+e.clock.Stalled() {
 				e.t.Errorf("%s: told of %d after %v", name, about, late)
 			}
 		case "released", "expired":
 			if about != holder || (event.kind == "expired") != leader.dies {
 				e.t.Errorf("%s: event %d is %v, when %d held, who dies: %v", name, i, event, holder, leader.dies)
 			}
-			if late := event.at.Sub(leader.to); prompt && event.kind == "released" && late > time.Second {
+			if late := event.at.Sub(leader.to); prompt && event.kind == "released" && late > time.Second+e.clock.Stalled() {
 				e.t.Errorf("%s: told of the end of %d after %v", name, about, late)
 			}
 			holder = 0

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -132,7 +133,7 @@ func (g *gateway) run() {
 			g.t.Logf("caddy's log:\n%s", tail(text, 4000))
 		}
 	})
-	eventually(g.t, 30*time.Second, func() error {
+	patience.Until(g.t, 30*time.Second, func() error {
 		select {
 		case <-ended:
 			text, _ := os.ReadFile(g.path("log"))
@@ -157,7 +158,7 @@ func (g *gateway) reload() {
 	if out, err := g.command("reload", "--config", "Caddyfile", "--address", g.admin, "--force").CombinedOutput(); err != nil {
 		g.t.Fatalf("caddy reload: %v\n%s", err, out)
 	}
-	eventually(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.site) })
+	patience.Until(g.t, 5*time.Second, func() error { return etcdtest.OneListener(g.site) })
 }
 
 // terminate asks the process to end, and waits for it.
@@ -290,21 +291,5 @@ func receive(t testing.TB, c <-chan reply) reply {
 	case <-time.After(60 * time.Second):
 		t.Fatal("no answer within 60 s")
 		return reply{}
-	}
-}
-
-// eventually checks until it succeeds or the time is over.
-func eventually(t testing.TB, within time.Duration, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v: %v", within, err)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -67,7 +68,7 @@ func TestGuards_rateLimit(t *testing.T) {
 			_ = cmd.Process.Kill()
 		}
 	})
-	eventually(t, 30*time.Second, func() error {
+	patience.Until(t, 30*time.Second, func() error {
 		r := g.from(t, inside, http.MethodGet, "/version", nil)
 		if r.status != http.StatusOK {
 			return fmt.Errorf("GET /version: %v", r)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -69,9 +70,9 @@ func TestHealthCheck(t *testing.T) {
 			}
 			want(t, receive(t, stand(backends[0], "600")), http.StatusOK, whatever)
 			second := stand(backends[1], "600")
-			eventually(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends[:2]...) })
+			patience.Until(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends[:2]...) })
 			third := stand(backends[2], "600")
-			eventually(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends...) })
+			patience.Until(t, 10*time.Second, func() error { return elsewhere.hasCandidates("web", backends...) })
 			lb.run()
 
 			answers := func(name string) error {
@@ -89,7 +90,7 @@ func TestHealthCheck(t *testing.T) {
 			// all says that all answers are the leader's after some moments, and then on.
 			all := func(name string) {
 				t.Helper()
-				eventually(t, 10*time.Second, func() error { return answers(name) })
+				patience.Until(t, 10*time.Second, func() error { return answers(name) })
 				for range 20 {
 					if err := answers(name); err != nil {
 						t.Fatal(err)

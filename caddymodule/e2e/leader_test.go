@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // campaign has a name stand for election k in the background.
@@ -74,7 +76,7 @@ func TestSeedLeader(t *testing.T) {
 
 		// Another client hangs until the value is removed.
 		hangs := sh.start(strings.Replace(set, name, other, 1))
-		eventually(t, 5*time.Second, func() error { return g.hasCandidates("order_processing", name, other) })
+		patience.Until(t, 5*time.Second, func() error { return g.hasCandidates("order_processing", name, other) })
 		prints(remove, "")
 		if second := <-hangs; parseIndex(t, second) <= parseIndex(t, first) {
 			t.Errorf("after index %s, the next leader got %q", first, second)
@@ -83,7 +85,7 @@ func TestSeedLeader(t *testing.T) {
 
 		// Several clients with one value are all notified when it succeeds.
 		one, two := sh.start(set), sh.start(set)
-		eventually(t, 5*time.Second, func() error { return g.hasCandidates("order_processing", other, name) })
+		patience.Until(t, 5*time.Second, func() error { return g.hasCandidates("order_processing", other, name) })
 		want(t, g.lead(bg, http.MethodDelete, "order_processing?name="+other), http.StatusOK, "")
 		if a, b := <-one, <-two; a != b || a == "" {
 			t.Errorf("two clients with one name got %q and %q", a, b)
@@ -111,12 +113,12 @@ func TestLeader(t *testing.T) {
 		one, two := e.gateway(t), e.gateway(t)
 		first := one.lead(bg, http.MethodPut, "k?ttl=60", "name", "a")
 		want(t, first, http.StatusOK, whatever)
-		b := two.campaign("b", "ttl=2")
-		eventually(t, 10*time.Second, func() error { return one.hasCandidates("k", "a", "b") })
+		b := two.campaign("b", "ttl=6")
+		patience.Until(t, 10*time.Second, func() error { return one.hasCandidates("k", "a", "b") })
 		c := one.campaign("c", "ttl=60")
-		eventually(t, 10*time.Second, func() error { return one.hasCandidates("k", "a", "b", "c") })
+		patience.Until(t, 10*time.Second, func() error { return one.hasCandidates("k", "a", "b", "c") })
 		d := two.campaign("d", "ttl=60")
-		eventually(t, 10*time.Second, func() error { return two.hasCandidates("k", "a", "b", "c", "d") })
+		patience.Until(t, 10*time.Second, func() error { return two.hasCandidates("k", "a", "b", "c", "d") })
 
 		for _, g := range []*gateway{one, two} {
 			want(t, g.lead(bg, http.MethodPut, "k?ttl=60", "name", "a"), http.StatusOK, first.body)
@@ -131,17 +133,18 @@ func TestLeader(t *testing.T) {
 			t.Error("somebody was answered while a led")
 		}
 
-		resigns := time.Now()
+		clock, resigns := patience.Start(t), time.Now()
 		want(t, one.lead(bg, http.MethodDelete, "k?name=a"), http.StatusOK, "")
 		second := receive(t, b)
 		want(t, second, http.StatusOK, whatever)
-		within(t, "after the resignation", second.at.Sub(resigns), 0, 2*time.Second)
+		atMost(t, clock, "after the resignation", second.at.Sub(resigns), 2*time.Second)
 		want(t, one.lead(bg, http.MethodGet, "k?name=b"), http.StatusOK, "b")
 		wantError(t, two.lead(bg, http.MethodGet, "k?name=a"), http.StatusPreconditionFailed, 101)
 
 		third := receive(t, c) // b does not renew
 		want(t, third, http.StatusOK, whatever)
-		within(t, "with a TTL of 2 s", third.at.Sub(resigns), 2*time.Second, 7*time.Second)
+		atLeast(t, "with a TTL of 6 s", third.at.Sub(resigns), 6*time.Second)
+		atMost(t, clock, "with a TTL of 6 s", third.at.Sub(resigns), 11*time.Second)
 		want(t, two.lead(bg, http.MethodGet, "k"), http.StatusOK, "c")
 		wantError(t, two.lead(bg, http.MethodDelete, "k?name=b"), http.StatusNotFound, 100)
 		if n := parseIndex(t, third.body); n <= parseIndex(t, second.body) || parseIndex(t, second.body) <= parseIndex(t, first.body) {
@@ -165,17 +168,18 @@ func TestLeader_oneName_I5(t *testing.T) {
 		var same []<-chan reply
 		for i := range 6 {
 			same = append(same, gateways[i%2].campaign("b", "ttl=60"))
-			eventually(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
+			patience.Until(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
 		}
 		other := gateways[1].campaign("c", "ttl=60")
-		eventually(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b", "c") })
+		patience.Until(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b", "c") })
+		clock := patience.Start(t)
 		want(t, g.lead(bg, http.MethodDelete, "k?name=a"), http.StatusOK, "")
 		first := receive(t, same[0])
 		want(t, first, http.StatusOK, whatever)
 		for _, c := range same[1:] {
 			r := receive(t, c)
 			want(t, r, http.StatusOK, first.body)
-			if apart := r.at.Sub(first.at).Abs(); apart > time.Second {
+			if apart := r.at.Sub(first.at).Abs(); apart > time.Second+clock.Stalled() {
 				t.Errorf("answered %v apart", apart)
 			}
 		}
@@ -197,18 +201,19 @@ func TestLeader_leaving(t *testing.T) {
 		leader := g.lead(bg, http.MethodPut, "k?ttl=60", "name", "a")
 		want(t, leader, http.StatusOK, whatever)
 
-		begin := time.Now()
+		clock, begin := patience.Start(t), time.Now()
 		wantError(t, g.lead(bg, http.MethodPut, "k?ttl=60", "name", "b", "timeout", "0"), http.StatusLocked, 215)
-		within(t, "timeout=0", time.Since(begin), 0, time.Second)
-		begin = time.Now()
+		atMost(t, clock, "with timeout=0", time.Since(begin), time.Second)
+		clock, begin = patience.Start(t), time.Now()
 		wantError(t, g.lead(bg, http.MethodPut, "k?ttl=60&timeout=1", "name", "b"), http.StatusLocked, 215)
-		within(t, "timeout=1", time.Since(begin), time.Second, 3*time.Second)
+		atLeast(t, "with timeout=1", time.Since(begin), time.Second)
+		atMost(t, clock, "with timeout=1", time.Since(begin), 3*time.Second)
 		if err := g.hasCandidates("k", "a"); err != nil {
 			t.Errorf("after the time-outs: %v", err)
 		}
 
 		b := g.campaign("b", "ttl=60")
-		eventually(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
+		patience.Until(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
 		want(t, g.lead(bg, http.MethodDelete, "k", "name", "b"), http.StatusOK, "")
 		wantError(t, receive(t, b), http.StatusGone, 212)
 		wantError(t, g.lead(bg, http.MethodDelete, "k?name=b"), http.StatusNotFound, 100)
@@ -216,10 +221,10 @@ func TestLeader_leaving(t *testing.T) {
 		ctx, cancel := context.WithCancel(bg)
 		gone := make(chan reply, 1)
 		go func() { gone <- g.lead(ctx, http.MethodPut, "k?ttl=60", "name", "b") }()
-		eventually(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
+		patience.Until(t, 10*time.Second, func() error { return g.hasCandidates("k", "a", "b") })
 		cancel()
 		<-gone
-		eventually(t, 10*time.Second, func() error { return g.hasCandidates("k", "a") })
+		patience.Until(t, 10*time.Second, func() error { return g.hasCandidates("k", "a") })
 
 		want(t, g.do(bg, http.MethodGet, "k?index="+lock), http.StatusOK, "b")
 		if err := g.hasQueue("k", 1); err != nil {

@@ -17,6 +17,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -39,10 +40,7 @@ func startCluster(t testing.TB, version etcdtest.Version, v2 bool, flags ...stri
 	var endpoints []string
 	for _, m := range c.members {
 		endpoints = append(endpoints, m.Endpoint)
-		_, id, err := status(m.Endpoint)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, id := answered(t, m.Endpoint)
 		c.ids = append(c.ids, id)
 	}
 	c.g = start(t, onEtcd(strings.Join(endpoints, " "))+options)
@@ -63,13 +61,20 @@ func status(url string) (leader, member string, err error) {
 	return answer.Leader, answer.Header.Member, err
 }
 
+// answered is status of one that may be busy.
+func answered(t testing.TB, url string) (leader, member string) {
+	t.Helper()
+	patience.Until(t, 10*time.Second, func() (err error) {
+		leader, member, err = status(url)
+		return err
+	})
+	return leader, member
+}
+
 // serving is the member that serves the clients here.
 func (c *cluster) serving(t testing.TB) int {
 	t.Helper()
-	_, id, err := status(c.g.url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, id := answered(t, c.g.url)
 	return c.index(t, id)
 }
 
@@ -93,7 +98,7 @@ func (c *cluster) others(i int) []*etcdtest.Process {
 func (c *cluster) servedBy(t testing.TB, which func(i int) bool, within time.Duration) {
 	t.Helper()
 	v3 := open(t, c.g.url)
-	begin := time.Now()
+	clock := patience.Start(t)
 	for kind, ask := range map[string]func() (string, error){
 		"HTTP/1.1": func() (string, error) {
 			_, id, err := status(c.g.url)
@@ -109,14 +114,14 @@ func (c *cluster) servedBy(t testing.TB, which func(i int) bool, within time.Dur
 			return fmt.Sprint(resp.Header.MemberId), nil
 		},
 	} {
-		eventually(t, within-time.Since(begin), func() error {
+		patience.Until(t, within-clock.Took(), func() error {
 			id, err := ask()
 			if err == nil && !which(c.index(t, id)) {
 				err = fmt.Errorf("%s goes to member %s", kind, id)
 			}
 			return err
 		})
-		t.Logf("after %v for %s", time.Since(begin).Round(10*time.Millisecond), kind)
+		t.Logf("after %v for %s", clock.Took().Round(10*time.Millisecond), kind)
 	}
 }
 
@@ -261,7 +266,7 @@ func (a *askers) end() {
 // answers.
 func (a *askers) eachHas(t testing.TB, n int, since time.Time) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() error {
+	patience.Until(t, 20*time.Second, func() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		done := make(map[string]int)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	rpcstatus "google.golang.org/grpc/status"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -41,10 +42,7 @@ func TestMembers(t *testing.T) {
 // leads has a member lead the cluster.
 func (c *cluster) leads(t *testing.T, i int) {
 	t.Helper()
-	leader, _, err := status(c.members[i].Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
+	leader, _ := answered(t, c.members[i].Endpoint)
 	if leader == c.ids[i] {
 		return
 	}
@@ -71,7 +69,7 @@ func (c *cluster) waiting(t *testing.T, key string, n int) *waiters {
 	w := &waiters{t: t, c: c, key: key, holder: c.g.lock(key)}
 	for i := range n {
 		w.replies = append(w.replies, c.g.post(bg, key+"?ttl=60"))
-		eventually(t, 10*time.Second, func() error { return c.g.hasQueue(key, i+2) })
+		patience.Until(t, 10*time.Second, func() error { return c.g.hasQueue(key, i+2) })
 	}
 	return w
 }
@@ -180,9 +178,9 @@ func (c *cluster) allAreGone(t *testing.T) {
 	unavailable := func(what string) {
 		t.Helper()
 		answers := make(chan func(), 2)
-		begin := time.Now()
+		clock := patience.Start(t)
 		go func() {
-			r, took := send(post(t, c.g.url+"/v3/kv/put", `{"key":"YQ==","value":"dg=="}`)), time.Since(begin)
+			r, took := send(post(t, c.g.url+"/v3/kv/put", `{"key":"YQ==","value":"dg=="}`)), clock.Took()
 			answers <- func() {
 				if (r.status != http.StatusServiceUnavailable && r.status != http.StatusBadGateway) || took > 5*time.Second {
 					t.Errorf("%s: HTTP answers %v after %v", what, r, took)
@@ -194,7 +192,7 @@ func (c *cluster) allAreGone(t *testing.T) {
 			ctx, cancel := context.WithTimeout(bg, 20*time.Second)
 			defer cancel()
 			_, err := v3.Put(ctx, "a", "v")
-			took := time.Since(begin)
+			took := clock.Took()
 			answers <- func() {
 				if rpcstatus.Code(err) != codes.Unavailable || took > 5*time.Second {
 					t.Errorf("%s: gRPC answers %v after %v", what, err, took)
@@ -217,7 +215,7 @@ func (c *cluster) allAreGone(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, 5*time.Second, notAsked)
+	patience.Until(t, 5*time.Second, notAsked)
 	t.Logf("one without quorum is no longer asked after %v", time.Since(gone))
 	unavailable("without quorum")
 	c.members[served].Stop()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // examiner sends requests, and holds them and what is answered against the document.
@@ -110,7 +112,7 @@ func (x *examiner) begin(c probe) <-chan reply {
 	before := x.entries(key)
 	done := make(chan reply, 1)
 	go func() { done <- x.do(c) }()
-	eventually(x, 10*time.Second, func() error {
+	patience.Until(x, 10*time.Second, func() error {
 		if now := x.entries(key); now <= before {
 			return fmt.Errorf("%d in the queue, %d before", now, before)
 		}

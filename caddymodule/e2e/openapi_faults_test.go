@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // on is the same examiner of another gateway.
@@ -45,7 +47,7 @@ func (x *examiner) tooMany(e *etcd) {
 			}
 			waits <- send(req)
 		}()
-		eventually(x, 10*time.Second, func() error {
+		patience.Until(x, 10*time.Second, func() error {
 			q, err := g.queueAt("/mod/v2/" + space + "/taken")
 			if err == nil && len(q.Queue) != 2 {
 				err = fmt.Errorf("%d in the queue, want 2", len(q.Queue))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -207,7 +208,7 @@ func (r *reader) command(f fence, want string) {
 	before, _ := r.g.queueAt(path(f))
 	p := r.start(f)
 	waiting := false
-	eventually(r.t, 30*time.Second, func() error {
+	patience.Until(r.t, 30*time.Second, func() error {
 		select {
 		case <-p.ended:
 			return nil
@@ -246,7 +247,7 @@ func (r *reader) listen(f fence, want string) {
 	p := r.start(f)
 	p.want = want
 	r.streams = append(r.streams, p)
-	eventually(r.t, 10*time.Second, func() error {
+	patience.Until(r.t, 10*time.Second, func() error {
 		if !strings.Contains(p.printed.String(), "\nid: ") {
 			return fmt.Errorf("%s prints %q", f, p.printed.String())
 		}
@@ -256,7 +257,7 @@ func (r *reader) listen(f fence, want string) {
 
 // listened ends such a line when it has printed enough.
 func (r *reader) listened(p *running) {
-	eventually(r.t, 10*time.Second, func() error {
+	patience.Until(r.t, 10*time.Second, func() error {
 		if len(strings.Split(p.printed.String(), "\n")) < len(strings.Split(p.want, "\n")) {
 			return fmt.Errorf("%s prints no more than %q", p.fence, p.printed.String())
 		}

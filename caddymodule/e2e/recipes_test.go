@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -76,7 +77,7 @@ func TestReadme_scripts(t *testing.T) {
 			}
 			long := func(n int) {
 				t.Helper()
-				eventually(t, 10*time.Second, func() error {
+				patience.Until(t, 10*time.Second, func() error {
 					q, err := g.queueAt(s.path)
 					if err == nil && len(q.Queue) != n {
 						err = fmt.Errorf("%d in the queue, want %d", len(q.Queue), n)
@@ -119,7 +120,7 @@ func TestReadme_scripts(t *testing.T) {
 			}
 			// If it is renewed, it is for the script's 30 s again.
 			want(t, ask(s.renew(held)), http.StatusOK, whatever)
-			eventually(t, 10*time.Second, func() error {
+			patience.Until(t, 10*time.Second, func() error {
 				q, err := g.queueAt(s.path)
 				if err == nil && q.TTL > 30 {
 					err = fmt.Errorf("it has not renewed: %d s left", q.TTL)
@@ -188,7 +189,7 @@ esac
 // appears waits until there is a file.
 func appears(t *testing.T, file string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		_, err := os.Stat(file)
 		return err
 	})

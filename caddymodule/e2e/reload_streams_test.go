@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -86,7 +87,7 @@ func (l *long) goesOn(t testing.TB) {
 // busy, but not as late as a client that has had to begin anew.
 func (l *long) brings(t testing.TB, what string) {
 	t.Helper()
-	begin := time.Now()
+	clock := patience.Start(t)
 	for {
 		var event string
 		select {
@@ -104,7 +105,7 @@ func (l *long) brings(t testing.TB, what string) {
 			}
 		}
 		if strings.Contains(event, what) || strings.Contains(event, base64.StdEncoding.EncodeToString([]byte(what))) {
-			if took := time.Since(begin); took > time.Second {
+			if took := clock.Took(); took > time.Second {
 				t.Errorf("%s brings %q after %v", l.name, what, took)
 			}
 			return
@@ -261,14 +262,15 @@ func (f *front) streams() (watch, alive func(events chan<- string) error) {
 			}
 		}
 	}
+	clock := patience.Start(f.t)
 	alive = func(events chan<- string) error {
 		events <- "begun"
 		for {
-			begin := time.Now()
+			begin := clock.Took()
 			if err := r.renew(); err != nil {
 				return err
 			}
-			if took := time.Since(begin); took > time.Second {
+			if took := clock.Took() - begin; took > time.Second {
 				return fmt.Errorf("a renewal took %v", took)
 			}
 			time.Sleep(20 * time.Millisecond) // nobody renews more often

@@ -15,6 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -109,14 +110,14 @@ func reloads(t *testing.T, certificates *etcdtest.Certificates, stop func(*gatew
 	for _, l := range []*long{command, keepalive, mutex} {
 		l.brings(t, "begun")
 	}
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		resp, err := direct.Get(t.Context(), "/mutex/", clientv3.WithPrefix())
 		if err == nil && len(resp.Kvs) != 2 {
 			err = fmt.Errorf("%d want the mutex", len(resp.Kvs))
 		}
 		return err
 	})
-	eventually(t, 10*time.Second, func() error { return watching(etcd, 2) }) // of v2
+	patience.Until(t, 10*time.Second, func() error { return watching(etcd, 2) }) // of v2
 
 	write := func(value string) {
 		t.Helper()

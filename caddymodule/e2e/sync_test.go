@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -91,7 +92,7 @@ func clientOfV2(t testing.TB, endpoint string) (clientv2.Client, *dialled) {
 // synced waits until it knows that many members, all at one address.
 func synced(t testing.TB, c *clientv3.Client, n int, url string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		known := c.Endpoints()
 		if len(known) != n || len(slices.Compact(slices.Clone(known))) != 1 || known[0] != url {
 			return fmt.Errorf("it knows %v, want %d times %s", known, n, url)

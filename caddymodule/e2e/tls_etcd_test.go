@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -35,7 +36,7 @@ func TestTLS_etcd(t *testing.T) {
 			g := start(t, secure(c, c))
 			holder := g.lock("k")
 			waits := g.post(t.Context(), "k?ttl=60")
-			eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
+			patience.Until(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
 			g.unlock("k", holder)
 			want(t, receive(t, waits), http.StatusOK, whatever)
 

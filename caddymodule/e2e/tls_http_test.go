@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -55,7 +56,7 @@ func TestTLS_versions(t *testing.T) {
 		first := s.do(ctx, http.MethodPost, path+"?ttl=60", "value", "a")
 		want(t, first, http.StatusOK, whatever)
 		second := s.post(ctx, path+"?ttl=60", "value", "b")
-		eventually(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
+		patience.Until(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
 		want(t, s.do(ctx, http.MethodGet, path), http.StatusOK, "a")
 		want(t, s.do(ctx, http.MethodPut, path+"?ttl=60", "index", first.body), http.StatusOK, "")
 		wantError(t, s.do(ctx, http.MethodPost, path+"?ttl=60", "timeout", "0"), http.StatusLocked, 215)
@@ -96,15 +97,15 @@ func TestTLS_I4(t *testing.T) {
 		path := "/mod/v2/lock/" + key + "?ttl=60"
 		holder := g.lock(key)
 		stays := s.post(t.Context(), path)
-		eventually(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
+		patience.Until(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
 
 		ctx, cancel := context.WithCancel(t.Context())
 		s.post(ctx, path)
-		eventually(t, 10*time.Second, func() error { return g.hasQueue(key, 3) })
-		begin := time.Now()
+		patience.Until(t, 10*time.Second, func() error { return g.hasQueue(key, 3) })
+		clock := patience.Start(t)
 		cancel()
-		eventually(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
-		if took := time.Since(begin); took > time.Second {
+		patience.Until(t, 10*time.Second, func() error { return g.hasQueue(key, 2) })
+		if took := clock.Took(); took > time.Second {
 			t.Errorf("it left the queue %v after its request had ended", took)
 		}
 

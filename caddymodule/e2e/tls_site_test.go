@@ -18,6 +18,7 @@ import (
 
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -84,7 +85,7 @@ func trusting(t testing.TB, file string) *tls.Config {
 // issued waits until a site has its certificate, which Caddy makes in the background.
 func issued(t testing.TB, site string, config *tls.Config) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	patience.Until(t, 10*time.Second, func() error {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(site, "https://"), config)
 		if err == nil {
 			_ = conn.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -23,12 +24,12 @@ func TestTLS_I9(t *testing.T) {
 		"waits": func(t *testing.T, g *gateway, s *speaker, _ func()) {
 			g.lock("k")
 			s.post(t.Context(), "/mod/v2/lock/k?ttl=60")
-			eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
+			patience.Until(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
 		},
 		"waits and vanishes": func(t *testing.T, g *gateway, s *speaker, vanish func()) {
 			g.lock("k")
 			s.post(t.Context(), "/mod/v2/lock/k?ttl=60")
-			eventually(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
+			patience.Until(t, 10*time.Second, func() error { return g.hasQueue("k", 2) })
 			vanish()
 		},
 		"has asked and vanishes": func(t *testing.T, _ *gateway, s *speaker, vanish func()) {
@@ -80,9 +81,9 @@ func TestTLS_I9(t *testing.T) {
 			vanish := func() { _ = socket.Close() } // says nothing to the other end
 			t.Cleanup(vanish)
 			begin(t, g, s, vanish)
-			from := time.Now()
+			clock := patience.Start(t)
 			g.terminate()
-			if took := time.Since(from); took > 5*time.Second {
+			if took := clock.Took(); took > 5*time.Second {
 				t.Errorf("it took %v to stop", took)
 			}
 		})

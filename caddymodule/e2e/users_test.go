@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -104,10 +105,10 @@ func TestUsers_gateway(t *testing.T) {
 
 	holder := g.lock("kept")
 	waits := g.post(t.Context(), "kept?ttl=60")
-	eventually(t, 10*time.Second, func() error { return g.hasQueue("kept", 2) })
+	patience.Until(t, 10*time.Second, func() error { return g.hasQueue("kept", 2) })
 	e.Stop()
 	e.Restart(t)
-	eventually(t, 20*time.Second, func() error {
+	patience.Until(t, 20*time.Second, func() error {
 		if r := g.do(t.Context(), http.MethodDelete, "kept?index="+holder); r.status != http.StatusOK {
 			return fmt.Errorf("DELETE: %v", r)
 		}

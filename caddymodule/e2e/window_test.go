@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // An etcd that remembers few events is written to all the time, so that more of them
@@ -15,7 +17,9 @@ import (
 // first 40, later between some. Meanwhile the watch is cut now and then, and once
 // nothing happens for longer than it waits at a time, so that what it would go on from
 // is forgotten. Still 100 requests are granted in their order, each within a second of
-// the release before it. (The older etcd gets less of it, since it takes a while.)
+// the release before it. Two may be late: an etcd with so much to do is slow at times,
+// and a gateway that loses forgotten events is late for each of them, or for ever.
+// (The older etcd gets less of it, since it takes a while.)
 func TestForgottenEvents_I3(t *testing.T) {
 	for _, c := range []struct {
 		backend
@@ -41,14 +45,15 @@ func forgottenEvents(t *testing.T, e *etcd, n int, quiet time.Duration) {
 	pass := func() {
 		t.Helper()
 		enough := writes() + int64(e.remembers) + 1
-		eventually(t, 30*time.Second, func() error {
+		patience.Until(t, 30*time.Second, func() error {
 			if now := writes(); now < enough {
 				return fmt.Errorf("%d writes are missing", enough-now)
 			}
 			return nil
 		})
 	}
-	begin, before := time.Now(), writes()
+	clock := patience.Start(t)
+	begin, before, late := time.Now(), writes(), 0
 	var longest time.Duration
 	for i := range n {
 		if i < passing || i%cutEach == 0 {
@@ -61,16 +66,20 @@ func forgottenEvents(t *testing.T, e *etcd, n int, quiet time.Duration) {
 		if i == n/2 {
 			<-time.After(quiet)
 		}
-		released := time.Now()
+		released := clock.Took()
 		other.unlock("k", holder)
 		r := receive(t, crowd.replies)
 		want(t, r, http.StatusOK, order[i+1])
 		holder = r.body
-		took := r.at.Sub(released)
+		took := clock.Took() - released
 		longest = max(longest, took)
 		if took > time.Second {
-			t.Errorf("number %d was granted after %v, want at most 1 s", i, took)
+			late++
+			t.Logf("number %d was granted after %v", i, took)
 		}
+	}
+	if late > 2 || longest > 6*time.Second {
+		t.Errorf("%d grants took longer than 1 s, want 2 at most, and none more than 6 s", late)
 	}
 	t.Logf("%.0f other writes a second, and the longest handover took %v",
 		float64(writes()-before)/time.Since(begin).Seconds(), longest)

@@ -21,7 +21,7 @@ func Until(t testing.TB, within time.Duration, check func() error) time.Duration
 // UntilEvery is Until for a check that costs something, with that time between two.
 func UntilEvery(t testing.TB, within, every time.Duration, check func() error) time.Duration {
 	t.Helper()
-	clock := Start(t)
+	clock := start()
 	defer clock.stop()
 	for {
 		late := clock.Took() > within
@@ -55,6 +55,12 @@ type Clock struct {
 // Start returns a clock that begins now, and ends with the test.
 func Start(t testing.TB) *Clock {
 	t.Helper()
+	c := start()
+	t.Cleanup(c.stop)
+	return c
+}
+
+func start() *Clock {
 	now := time.Now()
 	c := &Clock{begun: now, ran: now}
 	over, gone := make(chan struct{}), make(chan struct{})
@@ -75,7 +81,6 @@ func Start(t testing.TB) *Clock {
 		close(over)
 		<-gone
 	})
-	t.Cleanup(c.stop)
 	return c
 }
 
