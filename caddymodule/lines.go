@@ -156,7 +156,7 @@ func (l *lines) make(ctx context.Context, next *attempt, ends ends, scheme, addr
 	defer cancel()
 	next.conn, next.err = l.transport.NewClientConn(ctx, scheme, address)
 	if next.err == nil {
-		settle(next.conn)
+		settle(ctx, next.conn)
 	}
 	l.ready(next, ends)
 	if next.err == nil {
@@ -191,10 +191,10 @@ func (l *lines) forget(ends ends, conn *http.ClientConn) {
 
 // settle waits until the other end has said how many requests it takes at a time.
 // Until then, 100 are assumed, and with more than are taken, all would wait for ever. Who has
-// not said so after a second takes 100, or does not answer either.
-func settle(conn *http.ClientConn) {
+// not said otherwise after half a second takes 100, or does not answer requests either.
+func settle(ctx context.Context, conn *http.ClientConn) {
 	const assumed = 100
-	for begin := time.Now(); conn.Available() == assumed && conn.Err() == nil && time.Since(begin) < time.Second; {
+	for begin := time.Now(); conn.Available() == assumed && conn.Err() == nil && ctx.Err() == nil && time.Since(begin) < 500*time.Millisecond; {
 		time.Sleep(time.Millisecond) // between two looks: there is no hook for less
 	}
 }

@@ -263,14 +263,14 @@ func (e *election) check(name string, events []event, prompt bool) {
 			leader = e.terms[next]
 			next++
 			holder = about
-			if late := event.at.Sub(leader.from); prompt && late > time.Second+e.clock.Stalled() {
+			if late := e.clock.Ran(leader.from, event.at); prompt && event.at.After(leader.from) && late > time.Second {
 				e.t.Errorf("%s: told of %d after %v", name, about, late)
 			}
 		case "released", "expired":
 			if about != holder || (event.kind == "expired") != leader.dies {
 				e.t.Errorf("%s: event %d is %v, when %d held, who dies: %v", name, i, event, holder, leader.dies)
 			}
-			if late := event.at.Sub(leader.to); prompt && event.kind == "released" && late > time.Second+e.clock.Stalled() {
+			if late := e.clock.Ran(leader.to, event.at); prompt && event.kind == "released" && event.at.After(leader.to) && late > time.Second {
 				e.t.Errorf("%s: told of the end of %d after %v", name, about, late)
 			}
 			holder = 0

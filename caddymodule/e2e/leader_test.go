@@ -137,14 +137,14 @@ func TestLeader(t *testing.T) {
 		want(t, one.lead(bg, http.MethodDelete, "k?name=a"), http.StatusOK, "")
 		second := receive(t, b)
 		want(t, second, http.StatusOK, whatever)
-		atMost(t, clock, "after the resignation", second.at.Sub(resigns), 2*time.Second)
+		atMost(t, "after the resignation", clock.Ran(resigns, second.at), 2*time.Second)
 		want(t, one.lead(bg, http.MethodGet, "k?name=b"), http.StatusOK, "b")
 		wantError(t, two.lead(bg, http.MethodGet, "k?name=a"), http.StatusPreconditionFailed, 101)
 
 		third := receive(t, c) // b does not renew
 		want(t, third, http.StatusOK, whatever)
 		atLeast(t, "with a TTL of 6 s", third.at.Sub(resigns), 6*time.Second)
-		atMost(t, clock, "with a TTL of 6 s", third.at.Sub(resigns), 11*time.Second)
+		atMost(t, "with a TTL of 6 s", clock.Ran(resigns, third.at), 11*time.Second)
 		want(t, two.lead(bg, http.MethodGet, "k"), http.StatusOK, "c")
 		wantError(t, two.lead(bg, http.MethodDelete, "k?name=b"), http.StatusNotFound, 100)
 		if n := parseIndex(t, third.body); n <= parseIndex(t, second.body) || parseIndex(t, second.body) <= parseIndex(t, first.body) {
@@ -179,7 +179,7 @@ func TestLeader_oneName_I5(t *testing.T) {
 		for _, c := range same[1:] {
 			r := receive(t, c)
 			want(t, r, http.StatusOK, first.body)
-			if apart := r.at.Sub(first.at).Abs(); apart > time.Second+clock.Stalled() {
+			if apart := clock.Ran(first.at, r.at); apart > time.Second {
 				t.Errorf("answered %v apart", apart)
 			}
 		}
@@ -201,13 +201,13 @@ func TestLeader_leaving(t *testing.T) {
 		leader := g.lead(bg, http.MethodPut, "k?ttl=60", "name", "a")
 		want(t, leader, http.StatusOK, whatever)
 
-		clock, begin := patience.Start(t), time.Now()
+		clock := patience.Start(t)
 		wantError(t, g.lead(bg, http.MethodPut, "k?ttl=60", "name", "b", "timeout", "0"), http.StatusLocked, 215)
-		atMost(t, clock, "with timeout=0", time.Since(begin), time.Second)
-		clock, begin = patience.Start(t), time.Now()
+		atMost(t, "with timeout=0", clock.Took(), time.Second)
+		clock, begin := patience.Start(t), time.Now()
 		wantError(t, g.lead(bg, http.MethodPut, "k?ttl=60&timeout=1", "name", "b"), http.StatusLocked, 215)
 		atLeast(t, "with timeout=1", time.Since(begin), time.Second)
-		atMost(t, clock, "with timeout=1", time.Since(begin), 3*time.Second)
+		atMost(t, "with timeout=1", clock.Took(), 3*time.Second)
 		if err := g.hasCandidates("k", "a"); err != nil {
 			t.Errorf("after the time-outs: %v", err)
 		}

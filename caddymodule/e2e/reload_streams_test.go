@@ -65,10 +65,11 @@ type long struct {
 	name   string
 	events chan string // what it brings, of each write a text that has its value
 	ended  chan error
+	clock  *patience.Clock
 }
 
 func (f *front) long(name string, run func(events chan<- string) error) *long {
-	l := &long{name: name, events: make(chan string, 100), ended: make(chan error, 1)}
+	l := &long{name: name, events: make(chan string, 100), ended: make(chan error, 1), clock: patience.Start(f.t)}
 	go func() { l.ended <- run(l.events) }()
 	return l
 }
@@ -87,7 +88,7 @@ func (l *long) goesOn(t testing.TB) {
 // busy, but not as late as a client that has had to begin anew.
 func (l *long) brings(t testing.TB, what string) {
 	t.Helper()
-	clock := patience.Start(t)
+	begin := time.Now()
 	for {
 		var event string
 		select {
@@ -105,7 +106,7 @@ func (l *long) brings(t testing.TB, what string) {
 			}
 		}
 		if strings.Contains(event, what) || strings.Contains(event, base64.StdEncoding.EncodeToString([]byte(what))) {
-			if took := clock.Took(); took > time.Second {
+			if took := l.clock.RanSince(begin); took > time.Second {
 				t.Errorf("%s brings %q after %v", l.name, what, took)
 			}
 			return

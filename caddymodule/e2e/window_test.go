@@ -18,7 +18,8 @@ import (
 // nothing happens for longer than it waits at a time, so that what it would go on from
 // is forgotten. Still 100 requests are granted in their order, each within a second of
 // the release before it. Two may be late: an etcd with so much to do is slow at times,
-// and a gateway that loses forgotten events is late for each of them, or for ever.
+// and a gateway that loses forgotten events is late for each of them, or for ever. (None may be late
+// where that happens once or twice only.)
 // (The older etcd gets less of it, since it takes a while.)
 func TestForgottenEvents_I3(t *testing.T) {
 	for _, c := range []struct {
@@ -73,13 +74,16 @@ func forgottenEvents(t *testing.T, e *etcd, n int, quiet time.Duration) {
 		holder = r.body
 		took := clock.Took() - released
 		longest = max(longest, took)
-		if took > time.Second {
+		switch rare := i == n/2 || i%cutEach == 0; {
+		case took > time.Second && rare:
+			t.Errorf("number %d was granted after %v, want at most 1 s", i, took)
+		case took > time.Second:
 			late++
 			t.Logf("number %d was granted after %v", i, took)
 		}
 	}
 	if late > 2 || longest > 6*time.Second {
-		t.Errorf("%d grants took longer than 1 s, want 2 at most, and none more than 6 s", late)
+		t.Errorf("%d grants took longer than 1 s, and the longest %v; want 2 at most, and none more than 6 s", late, longest)
 	}
 	t.Logf("%.0f other writes a second, and the longest handover took %v",
 		float64(writes()-before)/time.Since(begin).Seconds(), longest)

@@ -21,16 +21,18 @@ func Until(t testing.TB, within time.Duration, check func() error) time.Duration
 // UntilEvery is Until for a check that costs something, with that time between two.
 func UntilEvery(t testing.TB, within, every time.Duration, check func() error) time.Duration {
 	t.Helper()
+	most := 5*within + 30*time.Second // a machine that does nothing but stall is no excuse
 	clock := start()
 	defer clock.stop()
 	for {
-		late := clock.Took() > within
+		over := clock.Took() > within || time.Since(clock.begun) > most
 		err := check()
+		took := clock.Took()
 		if err == nil {
-			return clock.Took()
+			return took
 		}
-		if late {
-			t.Fatalf("after %v: %v", within, err)
+		if over {
+			t.Fatalf("after %v, and %v in which nothing ran: %v", took, time.Since(clock.begun)-took, err)
 		}
 		time.Sleep(every)
 	}
@@ -47,10 +49,12 @@ type Clock struct {
 	begun time.Time
 	stop  func()
 
-	mu      sync.Mutex
-	ran     time.Time // when it did last
-	stalled time.Duration
+	mu     sync.Mutex
+	ran    time.Time // when it did last
+	stalls []stall
 }
+
+type stall struct{ from, to time.Time }
 
 // Start returns a clock that begins now, and ends with the test.
 func Start(t testing.TB) *Clock {
@@ -73,7 +77,7 @@ func start() *Clock {
 			case <-over:
 				return
 			case <-ticker.C:
-				c.Stalled()
+				c.now()
 			}
 		}
 	}()
@@ -84,20 +88,51 @@ func start() *Clock {
 	return c
 }
 
-// Stalled is for how long the process was not run since the clock began.
-func (c *Clock) Stalled() time.Duration {
+// now is the moment, and it notes whether nothing ran just before.
+func (c *Clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if took := now.Sub(c.ran); took > late {
-		c.stalled += took
+	if now.Sub(c.ran) > late {
+		c.stalls = append(c.stalls, stall{c.ran, now})
 	}
 	c.ran = now
-	return c.stalled
+	return now
 }
 
-// Took is how long it is since the clock began, without what it stalled.
-func (c *Clock) Took() time.Duration {
-	stalled := c.Stalled()
-	return time.Since(c.begun) - stalled
+// Ran is how much of the time between two moments since the clock began the machine ran.
+func (c *Clock) Ran(from, to time.Time) time.Duration {
+	if to.Before(from) {
+		from, to = to, from
+	}
+	c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ran := to.Sub(from)
+	for _, s := range c.stalls {
+		if begin, end := later(s.from, from), earlier(s.to, to); begin.Before(end) {
+			ran -= end.Sub(begin)
+		}
+	}
+	return ran
+}
+
+// RanSince is how much of the time since then the machine ran.
+func (c *Clock) RanSince(from time.Time) time.Duration { return c.Ran(from, c.now()) }
+
+// Took is how much of the time since the clock began the machine ran.
+func (c *Clock) Took() time.Duration { return c.RanSince(c.begun) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

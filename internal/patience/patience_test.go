@@ -11,15 +11,23 @@ import (
 // Time passes, and what has no part in it is not counted.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := Start(t)
+		c, begun := Start(t), time.Now()
+		at := func(seconds float64) time.Time { return begun.Add(time.Duration(seconds * float64(time.Second))) }
 		time.Sleep(3 * time.Second)
-		if took, stalled := c.Took(), c.Stalled(); took != 3*time.Second || stalled != 0 {
-			t.Errorf("after 3 s: %v, and %v stalled", took, stalled)
+		if took := c.Took(); took != 3*time.Second {
+			t.Errorf("after 3 s: %v", took)
 		}
 		c.stop() // as if nothing ran
 		time.Sleep(2 * time.Second)
-		if took, stalled := c.Took(), c.Stalled(); took != 3*time.Second || stalled != 2*time.Second {
-			t.Errorf("after 2 s more, in which nothing ran: %v, and %v stalled", took, stalled)
+		if took := c.Took(); took != 3*time.Second {
+			t.Errorf("after 2 s more, in which nothing ran: %v", took)
+		}
+		for _, span := range []struct{ from, to, ran float64 }{
+			{0, 3, 3}, {1, 2, 1}, {2.5, 4, 0.5}, {3.5, 4.5, 0}, {4, 5, 0}, {0, 5, 3},
+		} {
+			if ran := c.Ran(at(span.from), at(span.to)); ran != at(span.ran).Sub(begun) {
+				t.Errorf("between %v and %v s it ran %v, want %v s", span.from, span.to, ran, span.ran)
+			}
 		}
 	})
 }

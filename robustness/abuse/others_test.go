@@ -22,9 +22,9 @@ type others struct {
 	all  sync.WaitGroup
 
 	costs int // writes in etcd, for each handover
+	clock *patience.Clock
 
 	mu        sync.Mutex
-	clock     *patience.Clock // of what follows
 	handovers []time.Duration // from when the one before gives back, or this one asks
 	releases  []time.Duration
 	writes    []time.Duration // of etcd itself, past the gateway
@@ -98,7 +98,7 @@ func (o *others) turn(c *http.Client, s *shared) error {
 	if s.released.After(since) {
 		since = s.released
 	}
-	took := time.Since(since)
+	took := o.clock.RanSince(since)
 	if s.held || index <= s.index {
 		err = fmt.Errorf("index %d is granted, and %d (held: %t) was before", index, s.index, s.held)
 	}
@@ -118,7 +118,7 @@ func (o *others) turn(c *http.Client, s *shared) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.handovers = append(o.handovers, took)
-	o.releases = append(o.releases, time.Since(since))
+	o.releases = append(o.releases, o.clock.RanSince(since))
 	return nil
 }
 
@@ -173,8 +173,8 @@ func (o *others) more(t testing.TB, n int) {
 
 // longest is how long a lock of others may take to be handed over, or to be given back, whatever
 // goes on, beside the writes in etcd that it takes to queue and to be granted, each as slow as
-// etcd was at its slowest meanwhile, past the gateway, and beside the time in which the machine
-// stood still. Usually it is some milliseconds.
+// etcd was at its slowest meanwhile, past the gateway. Time in which the machine stood still does
+// not count. Usually it is some milliseconds.
 const longest = 2 * time.Second
 
 // fared says how they did since the last time it was asked, and fails the test if something
@@ -196,11 +196,11 @@ func (o *others) fared(t testing.TB, during string) {
 	write, slowestWrite := of(o.writes)
 	t.Logf("others, %s: %d handovers, median %v, slowest %v; giving back, median %v, slowest %v; a write in etcd, median %v, slowest %v",
 		during, len(o.handovers), handover, slowest, release, slowestRelease, write, slowestWrite)
-	want := longest + time.Duration(o.costs)*slowestWrite + o.clock.Stalled()
+	want := longest + time.Duration(o.costs)*slowestWrite
 	if slowest = max(slowest, slowestRelease); slowest > want {
 		t.Errorf("another client's lock, %s: it was handed over or given back after %v only, want %v", during, slowest, want)
 	}
-	o.clock, o.handovers, o.releases, o.writes = patience.Start(t), nil, nil, nil
+	o.handovers, o.releases, o.writes = nil, nil, nil
 }
 
 // end has them go when they have given back what they hold, and fails the test if something

@@ -27,12 +27,12 @@ func (r *report) well(h *history.History) {
 			continue
 		}
 		spans = append(spans, e.Span)
+		if e.To-e.From > most {
+			r.add("I5", e.To, "for %v, locks could not be had quickly, while nothing was the matter", e.To-e.From)
+		}
 	}
 	for _, s := range merged(spans) { // what several gateways were at once is one time
 		sum += s.To - s.From
-		if s.To-s.From > most {
-			r.add("I5", s.To, "for %v, locks could not be had quickly, while nothing was the matter", s.To-s.From)
-		}
 	}
 	if sum > most && sum > length*share/100 {
 		r.add("I5", length, "for %v in all, locks could not be had quickly, while nothing was the matter", sum)

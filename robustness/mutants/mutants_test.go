@@ -277,7 +277,9 @@ func (s *server) idle(t *testing.T, recorder *history.Recorder) {
 	c := client.New(1_000, s.Gateways, recorder, s.transport)
 	defer c.Close()
 	op := history.Op{Kind: history.Acquire, Space: history.Lock, Key: "idle", Gateway: 1, TTL: 5, Timeout: history.Forever}
-	held := c.Do(t.Context(), op)
+	free, giveUp := context.WithTimeout(t.Context(), 10*time.Second)
+	defer giveUp()
+	held := c.Do(free, op)
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	before := s.cpu(t)

@@ -38,7 +38,7 @@ func (c *canary) run() {
 		switch {
 		case well && unwell:
 			c.since.Store(int64(before))
-			over() // only now, for what was the matter may have ended in this handover
+			over() // only now, for what was the matter may have ended in this handover, which took a second at most
 			unwell = false
 		case !well && !unwell && c.t.ctx.Err() == nil:
 			c.since.Store(0)

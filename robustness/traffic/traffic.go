@@ -37,8 +37,8 @@ type Traffic struct {
 
 	clients  sync.WaitGroup
 	stopping chan struct{}
-	watch    sync.WaitGroup // the canaries', who stay until all clients have ended
-	over     chan struct{}
+	watch    sync.WaitGroup  // the canaries', who stay until all clients have ended
+	over     chan struct{}   // closed when they have
 	ctx      context.Context // of everything that is asked
 	giveUp   context.CancelCauseFunc
 }

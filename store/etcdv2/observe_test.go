@@ -238,14 +238,21 @@ func TestObserverLosesNoEventOnItsWay(t *testing.T) {
 	from := a.Revision()
 	e := a.acquire(t, anonymous)
 	var polls atomic.Int32
+	var gotStuck atomic.Bool
 	ah.set(func(req *http.Request, through http.RoundTripper) (*http.Response, error) {
 		resp, err := through.RoundTrip(req)
 		if err == nil && waitsForAnEvent(req) && polls.Add(1) == 1 {
-			resp.Body = stuck{resp.Body, req.Context(), func() { a.callers.passOn(a.callers.turn.Load()) }}
+			resp.Body = stuck{resp.Body, req.Context(), func() {
+				gotStuck.Store(true)
+				a.callers.passOn(a.callers.turn.Load())
+			}}
 		}
 		return resp, err
 	})
 	a.observe(t, lockScope, max(from, 1), false).wants(t, e.Index)
+	if !gotStuck.Load() {
+		t.Error("no event was on its way")
+	}
 }
 
 // stuck is the rest of an answer that does not come.

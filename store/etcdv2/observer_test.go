@@ -35,8 +35,8 @@ type observer struct {
 	changes []store.Change
 }
 
-// observe begins an Observe. Without start it knows nothing of what is there. One that etcd had
-// no time for because the machine stalled is begun again, unless it has been told something.
+// observe begins an Observe. Without start it knows nothing of what is there. It is begun again
+// if the machine stalled so long that etcd had no time for an answer.
 func (g *testGateway) observe(t *testing.T, scope store.Scope, after uint64, withStart bool) *observer {
 	t.Helper()
 	o := &observer{done: make(chan struct{}), at: after, there: make(map[string]uint64)}
@@ -51,10 +51,12 @@ func (g *testGateway) observe(t *testing.T, scope store.Scope, after uint64, wit
 	}
 	go func() {
 		defer close(o.done)
-		for again := true; again; {
-			stalled := g.clock.Stalled()
+		for again := 3; again >= 0; again-- {
+			begun := time.Now()
 			o.err = g.Observe(ctx, scope, after, start, o.apply)
-			again = errors.Is(o.err, store.ErrUnavailable) && o.knowsNothing() && g.clock.Stalled() > stalled
+			if !errors.Is(o.err, store.ErrUnavailable) || !o.knowsNothing() || g.clock.RanSince(begun) >= callTimeout*3/4 {
+				return
+			}
 		}
 	}()
 	t.Cleanup(func() {

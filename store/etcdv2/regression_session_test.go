@@ -43,14 +43,13 @@ func TestRecordsDoNotKeepTheSessionWaiting_I5(t *testing.T) {
 		here.written = time.Now().Add(-recordPeriod)
 	}
 	a.waiting.mu.Unlock()
-	patience.Until(t, 4*keepalivePeriod, func() error {
+	patience.Until(t, 2*keepalivePeriod, func() error {
 		if !begun.Load() {
 			return errors.New("no record is being refreshed")
 		}
 		return nil
 	})
-	// The three turns take longer than that.
-	patience.Until(t, 4*keepalivePeriod, func() error {
+	patience.Until(t, 3*keepalivePeriod, func() error {
 		if n := refreshed.Load(); n < 2 {
 			return fmt.Errorf("the session was refreshed %d times while records are, want 2", n)
 		}
@@ -91,7 +90,7 @@ func TestCloseLeavesNothingOfWhatIsUnderWay_I9(t *testing.T) {
 			t.Errorf("the store is closed, and its session is there (%v)", err)
 		}
 	}
-	patience.Until(t, 4*newTTL, func() error {
+	patience.Until(t, newTTL+2*time.Second, func() error {
 		l, err := b.list(t.Context(), q, quorum) // List would have the dead's entries looked for
 		if err == nil && (len(l.entries) != 1 || l.entries[0].Index != holder.Index) {
 			err = fmt.Errorf("%d entries are there after Close, want the holder's alone", len(l.entries))

@@ -83,9 +83,6 @@ func (f *fixture) eventually(within time.Duration, what string, ok func() bool) 
 	})
 }
 
-// tooLate says whether something took longer than it may, even without what the machine stalled.
-func (f *fixture) tooLate(took, limit time.Duration) bool { return took > limit+f.clock.Stalled() }
-
 // wantErr checks for one of the contract's errors.
 func (f *fixture) wantErr(err, want error, doing string) {
 	f.Helper()

@@ -70,7 +70,7 @@ func deadGatewaysWaitersGo(f *fixture) {
 	b.kill()
 	killed := time.Now()
 	for _, e := range []store.Entry{first, v} {
-		if after := w.untilGone(f.SessionTTL+patience, e).Sub(killed); f.tooLate(after, f.SessionTTL+2*slack) {
+		if after := f.clock.Ran(killed, w.untilGone(f.SessionTTL+patience, e)); after > f.SessionTTL+2*slack {
 			f.Errorf("%s went after %v, want %v at most", describe(e), after, f.SessionTTL)
 		}
 	}

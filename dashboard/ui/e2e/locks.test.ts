@@ -125,8 +125,8 @@ describe('what happens', () => {
 			expect(seconds(text), `${what}: ${text}`).toBeGreaterThanOrEqual(least);
 			expect(seconds(text), `${what}: ${text}`).toBeLessThanOrEqual(most);
 		};
-		const agree = async (what: string, shown: Locator, over: { from: number; to: number }): Promise<void> =>
-			agrees(what, await shown.evaluate((element): [string, number] => [(element as HTMLElement).innerText, Date.now()]), over);
+		const agree = async (what: string, shown: Locator, when: { from: number; to: number }): Promise<void> =>
+			agrees(what, await shown.evaluate((element): [string, number] => [(element as HTMLElement).innerText, Date.now()]), when);
 
 		// Of one that was there before, and of one that is granted while it is looked at.
 		const before = await over(40, () => mod.lock('live/ttl', { value: 'x', ttl: 40 }));

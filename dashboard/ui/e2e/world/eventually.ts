@@ -16,14 +16,15 @@ export interface Patience {
 let stalled = 0;
 const tick = 10;
 let ticked = performance.now();
-setInterval(() => {
-	const late = performance.now() - ticked - tick;
-	if (late > 100) stalled += late;
-	ticked = performance.now();
-}, tick).unref();
+setInterval(() => ran(), tick).unref();
 
 /** Milliseconds in which the machine ran. */
-const ran = (): number => performance.now() - stalled;
+function ran(): number {
+	const now = performance.now();
+	if (now - ticked > 100) stalled += now - ticked;
+	ticked = now;
+	return now - stalled;
+}
 
 /**
  * Looks until `look` neither throws nor returns false or undefined, and returns what it
