@@ -4,6 +4,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 1m
 TIMEOUT  ?= 10m
 SOAK     ?= 10m
+CLIENTS  ?= 2000
 MODULES  := dashboard/ui/node_modules/.package-lock.json
 SELF     := $(MAKE)# make -n runs what names MAKE itself
 
@@ -107,9 +108,9 @@ robustness: test-tools strace ## examine gateways under faults and under abuse, 
 	done; \
 	exit $$ok
 
-soak: test-tools strace ## 2,000 clients, 500 locks, a fault every 10 s, for 10 minutes on each API (SOAK=1h for longer)
+soak: test-tools strace ## 2,000 clients, 500 locks, a fault every 10 s, for 10 minutes on each API (SOAK=1h for longer, CLIENTS=1000 for fewer)
 	./xcaddy.sh --output .tools/caddy >.tools/caddy.log 2>&1 || { cat .tools/caddy.log >&2; exit 1; }
-	go test -count=1 -v -timeout 0 ./robustness -run 'TestFaults$$' -caddy '$(CURDIR)/.tools/caddy' -length $(SOAK) -clients 2000 -locks 500 -every 10s -pause 10s
+	go test -count=1 -v -timeout 0 ./robustness -run 'TestFaults$$' -caddy '$(CURDIR)/.tools/caddy' -length $(SOAK) -clients $(CLIENTS) -locks $$(($(CLIENTS) / 4)) -every 10s -pause 10s
 
 # strace makes disks slow.
 strace:
