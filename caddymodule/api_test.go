@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 )
 
@@ -87,11 +89,12 @@ func TestWrongAPI_later(t *testing.T) {
 	g.load(option, "etcd")
 	g.load(option, "header X-Changed yes\netcd")
 	etcd.Restart(t)
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(said(), "--enable-v2=true"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the log does not say within 30 s what is wrong: %s", said())
+	patience.Until(t, 30*time.Second, func() error {
+		if text := said(); !strings.Contains(text, "--enable-v2=true") {
+			return fmt.Errorf("the log does not say what is wrong: %s", text)
 		}
-	}
+		return nil
+	})
 	g.want(g.do(http.MethodPost, "/mod/v2/lock/k?ttl=60"), http.StatusServiceUnavailable, "")
 	if err := g.try(option, "etcd"); err == nil || !strings.Contains(err.Error(), "--enable-v2=true") {
 		t.Errorf("a reload got %v", err)

@@ -67,11 +67,12 @@ func newGateway(t *testing.T) *gateway {
 			t.Errorf("stopping caddy: %v", err)
 		}
 		// A request gives its reference back after it has been answered.
-		for end := time.Now().Add(5 * time.Second); len(caddymodule.References()) > 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("references left: %v", caddymodule.References())
+		patience.Until(t, 5*time.Second, func() error {
+			if left := caddymodule.References(); len(left) > 0 {
+				return fmt.Errorf("references left: %v", left)
 			}
-		}
+			return nil
+		})
 		caddymodule.AwaitClosing()
 	})
 	return g
@@ -209,12 +210,12 @@ func (g *gateway) queue(method, path, query string) <-chan reply {
 	before := g.waitingAt(path)
 	answer := make(chan reply, 1)
 	go func() { answer <- g.do(method, path+"?"+query) }()
-	deadline := time.Now().Add(10 * time.Second)
-	for g.waitingAt(path) == before {
-		if time.Now().After(deadline) {
-			g.t.Fatal("the request does not queue within 10 s")
+	patience.Until(g.t, 10*time.Second, func() error {
+		if g.waitingAt(path) == before {
+			return errors.New("the request does not queue")
 		}
-	}
+		return nil
+	})
 	return answer
 }
 

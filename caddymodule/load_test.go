@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -77,12 +78,12 @@ func TestUnload(t *testing.T) {
 		t.Error("a 503 without Retry-After")
 	}
 	g.load(etcdAt(etcd.Endpoint), "etcd")
-	deadline := time.Now().Add(10 * time.Second)
-	for g.waiting("k") != 0 { // the session is ended after the answer
-		if time.Now().After(deadline) {
-			t.Fatal("they still wait after all were sent away")
+	patience.Until(t, 10*time.Second, func() error { // the session is ended after the answer
+		if n := g.waiting("k"); n != 0 {
+			return fmt.Errorf("%d still wait after all were sent away", n)
 		}
-	}
+		return nil
+	})
 }
 
 // A grace_period may end before the requests do. The exit then takes what waits

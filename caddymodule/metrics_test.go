@@ -2,10 +2,13 @@ package caddymodule_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // Caddy's metrics tell how many requests wait, and listen; also those of the
@@ -17,18 +20,15 @@ func TestMetrics(t *testing.T) {
 	g.load(embeddedIn(dir), site)
 	tells := func(lines ...string) {
 		t.Helper()
-		deadline := time.Now().Add(5 * time.Second)
-		for _, line := range lines {
-			for {
-				r := g.do(http.MethodGet, "/caddy-metrics")
-				if strings.Contains(r.body, "\n"+line+"\n") {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("there is no %q in %s", line, r.body)
+		patience.Until(t, 5*time.Second, func() error {
+			r := g.do(http.MethodGet, "/caddy-metrics")
+			for _, line := range lines {
+				if !strings.Contains(r.body, "\n"+line+"\n") {
+					return fmt.Errorf("there is no %q in %s", line, r.body)
 				}
 			}
-		}
+			return nil
+		})
 	}
 	tells(`caddy_etcd_requests_waiting{module="lock"} 0`, `caddy_etcd_requests_waiting{module="leader"} 0`,
 		`caddy_etcd_requests_listening{module="lock"} 0`, `caddy_etcd_requests_listening{module="leader"} 0`)

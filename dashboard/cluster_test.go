@@ -59,7 +59,7 @@ func report(t *testing.T, s *dashboard.Survey) dashboard.Cluster {
 // longer for its answer has not answered in that one.
 func until(t *testing.T, s *dashboard.Survey, what string, so func(dashboard.Cluster) bool) (c dashboard.Cluster) {
 	t.Helper()
-	patience.Until(t, 20*time.Second, func() error {
+	patience.UntilEvery(t, 20*time.Second, 50*time.Millisecond, func() error {
 		if c = report(t, s); !so(c) {
 			return fmt.Errorf("%s: it is %s", what, show(c))
 		}

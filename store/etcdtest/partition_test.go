@@ -2,12 +2,15 @@ package etcdtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 )
 
 // A member that is parted from the others, the leader, can't write; the others can, with
@@ -34,12 +37,7 @@ func TestCluster_part(t *testing.T) {
 			}
 			other := (old + 1) % 3
 			c.Part(old)
-			deadline := time.Now().Add(20 * time.Second)
-			for put(other, "AAAA") != nil {
-				if time.Now().After(deadline) {
-					t.Fatal("two of three can't write after 20 s")
-				}
-			}
+			patience.Until(t, 20*time.Second, func() error { return put(other, "AAAA") }) // two of three
 			if leader := c.Leader(); leader == old {
 				t.Error("most say that it still leads")
 			}
@@ -47,12 +45,7 @@ func TestCluster_part(t *testing.T) {
 				t.Error("one of three can write")
 			}
 			c.Join()
-			deadline = time.Now().Add(20 * time.Second)
-			for put(old, "AAAC") != nil {
-				if time.Now().After(deadline) {
-					t.Fatal("a member that is back can't write after 20 s")
-				}
-			}
+			patience.Until(t, 20*time.Second, func() error { return put(old, "AAAC") }) // which is back
 		})
 	}
 }
@@ -99,11 +92,12 @@ func TestCluster_partedFollower(t *testing.T) {
 				}
 			}
 			c.Join()
-			for deadline := time.Now().Add(20 * time.Second); !kept(); {
-				if time.Now().After(deadline) {
-					t.Fatal("a lease can't be kept alive 20 s after")
+			patience.Until(t, 20*time.Second, func() error {
+				if !kept() {
+					return errors.New("a lease can't be kept alive afterwards")
 				}
-			}
+				return nil
+			})
 		})
 	}
 }

@@ -150,11 +150,12 @@ func TestSharedEntryThatHasGoneIsNotKeptAlive_I4(t *testing.T) {
 	if x.hangs(t.Context(), shared[0]) {
 		t.Error("it hangs on a lease that has gone")
 	}
-	for end := time.Now().Add(4 * keepalivePeriod); len(x.shared.all()) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("kept alive are still %v", x.shared.all())
+	patience.Until(t, 4*keepalivePeriod, func() error {
+		if left := x.shared.all(); len(left) > 0 {
+			return fmt.Errorf("kept alive are still %v", left)
 		}
-	}
+		return nil
+	})
 }
 
 // slowLeases is an etcd that takes a stream's renewals one after the other, and a while for each.

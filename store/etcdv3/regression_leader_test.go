@@ -3,6 +3,7 @@ package etcdv3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/caddy-etcd/caddy-etcd/internal/patience"
 	"github.com/caddy-etcd/caddy-etcd/store"
 	"github.com/caddy-etcd/caddy-etcd/store/etcdtest"
 	"github.com/caddy-etcd/caddy-etcd/store/storetest"
@@ -131,11 +133,12 @@ func TestNewLeaderDoesNotKnowALease_I4(t *testing.T) {
 		}
 		ss := x.session.Load()
 		leader.unaware.Store(2)
-		for end := time.Now().Add(4 * keepalivePeriod); leader.told.Load() < 2; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("no keepalives")
+		patience.Until(t, 4*keepalivePeriod, func() error {
+			if n := leader.told.Load(); n < 2 {
+				return fmt.Errorf("%d keepalives", n)
 			}
-		}
+			return nil
+		})
 		for end := time.Now().Add(keepalivePeriod); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if ss.ended.Load() || len(x.shared.all()) != 1 {
 				t.Fatalf("the session has ended: %t; shared: %v", ss.ended.Load(), x.shared.all())
@@ -210,11 +213,7 @@ func TestHoldChangedBeforeItsTTLBegins_I4_I10(t *testing.T) {
 			if err := other.Withdraw(t.Context(), rk, joined.Entry); err != nil {
 				t.Fatal(err)
 			}
-			for end := time.Now().Add(30 * time.Second); x.Withdraw(t.Context(), rk, got.Entry) != nil; {
-				if time.Now().After(end) {
-					t.Fatal("it can't be withdrawn")
-				}
-			}
+			patience.Until(t, 30*time.Second, func() error { return x.Withdraw(t.Context(), rk, got.Entry) })
 			if l, err := other.List(t.Context(), rk, 0); err != nil || len(l.Entries) != 0 {
 				t.Errorf("nobody has been told of %v (%v)", l.Entries, err)
 			}
